@@ -1,0 +1,27 @@
+// Package sqldb is the one door to a relational database: PostgreSQL through
+// native pgx, or SQLite with nothing to install.
+//
+// The promise. A query written in the portable subset runs unchanged on both.
+// A transaction given to [DB.Update] is durable when Update returns nil and has
+// left no trace when it returns an error.
+//
+// The portable subset: placeholders $1, $2, ...; INSERT ... ON CONFLICT DO
+// UPDATE / DO NOTHING; RETURNING; common table expressions that only read.
+// Times are BIGINT microseconds since the Unix epoch ([Micros], [Time]).
+// sum() is written CAST(sum(x) AS BIGINT): PostgreSQL widens it to NUMERIC
+// otherwise. Not portable, and not needed: FOR UPDATE, SKIP LOCKED, ANY($1).
+// Schemas differ in their types, so migrations come as two folders, postgres/
+// and sqlite/ ([Migrate]).
+//
+// A function given to Update must not call Update of the same database: on
+// SQLite, where there is one writer, it would wait for itself for ever.
+//
+// A service that starts before its database calls [Connect], shows [DB.Ping] as
+// its readiness, and lets [Wait] pass before it migrates.
+//
+// What must be done by one process at a time runs under a [Lease], and proves
+// with [Fence] that it still holds it.
+//
+// What belongs to one dialect alone (LISTEN/NOTIFY, advisory locks, snapshots)
+// lives with its user, in one file a dialect, behind [DB.Dialect].
+package sqldb

@@ -1,0 +1,41 @@
+package sqldb_test
+
+import (
+	"fmt"
+	"testing"
+
+	"orderflow/pkg/sqldb"
+	"orderflow/pkg/sqldb/sqldbtest"
+)
+
+func ExampleValues() {
+	fmt.Println(sqldb.Values(2, 3))
+	// Output: ($1, $2, $3), ($4, $5, $6)
+}
+
+func ExampleList() {
+	fmt.Println(`SELECT name FROM item WHERE at > $1 AND id IN ` + sqldb.List(2, 3))
+	// Output: SELECT name FROM item WHERE at > $1 AND id IN ($2, $3, $4)
+}
+
+func TestNothingIsInAnEmptyList(t *testing.T) {
+	sqldbtest.Each(t, func(t *testing.T, db sqldb.DB) {
+		if n := sqldbtest.Count(t, db, `SELECT count(*) FROM (SELECT 1 AS id) AS one WHERE id IN `+sqldb.List(1, 0)); n != 0 {
+			t.Errorf("found %d", n)
+		}
+	})
+}
+
+func TestAThousandRowsFitIntoOneStatement(t *testing.T) {
+	sqldbtest.Each(t, func(t *testing.T, db sqldb.DB) {
+		sqldbtest.Exec(t, db, `CREATE TABLE item (a BIGINT, b BIGINT, c TEXT)`)
+		var args []any
+		for i := range 1000 {
+			args = append(args, i, -i, fmt.Sprint(i))
+		}
+		sqldbtest.Exec(t, db, `INSERT INTO item (a, b, c) VALUES `+sqldb.Values(1000, 3), args...)
+		if n := sqldbtest.Count(t, db, `SELECT count(*) FROM item WHERE a = -b AND c = CAST(a AS TEXT)`); n != 1000 {
+			t.Errorf("%d rows are right, want 1000", n)
+		}
+	})
+}
