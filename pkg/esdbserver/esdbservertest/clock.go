@@ -1,0 +1,32 @@
+package esdbservertest
+
+import (
+	"sync"
+	"time"
+)
+
+// clock is the real one until it is set.
+type clock struct {
+	mu  sync.Mutex
+	set bool
+	at  time.Time
+}
+
+func (c *clock) now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.set {
+		return time.Now()
+	}
+	return c.at
+}
+
+// SetClock stops the store's clock at a time.
+func (s *Server) SetClock(at time.Time) {
+	s.clock.mu.Lock()
+	defer s.clock.mu.Unlock()
+	s.clock.set, s.clock.at = true, at
+}
+
+// Advance moves a clock that was set on by d.
+func (s *Server) Advance(d time.Duration) { s.SetClock(s.clock.now().Add(d)) }
