@@ -1,0 +1,120 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"orderflow/pkg/es"
+	"orderflow/pkg/eventbus"
+	"orderflow/pkg/sqldb"
+)
+
+// announcement is a committed event with what announces it.
+type announcement struct {
+	of     es.Recorded
+	events []eventbus.Event
+}
+
+// publish announces one batch and then moves the checkpoint over it.
+func (r *Relay) publish(ctx context.Context, epoch int64, batch es.Batch) error {
+	announcements, failed, err := r.translateAll(ctx, batch.Events)
+	if err != nil {
+		return fmt.Errorf("relay %s: %w", r.config.Name, err)
+	}
+	if len(announcements) == 0 && len(failed) == 0 && !r.due() {
+		return nil
+	}
+	sent, refused, err := r.send(ctx, announcements)
+	if err != nil {
+		return fmt.Errorf("relay %s: %w", r.config.Name, err)
+	}
+	failed = append(failed, refused...)
+	if err := r.save(ctx, epoch, batch.Position, sent, failed); err != nil {
+		return fmt.Errorf("relay %s: checkpoint %d: %w", r.config.Name, batch.Position, err)
+	}
+	for _, p := range failed {
+		r.config.Log.ErrorContext(ctx, "committed event cannot be announced: parked",
+			"stream", p.Stream, "revision", p.Revision, "type", p.Type, "error", p.Reason)
+	}
+	r.count(len(sent), len(failed))
+	r.prune(ctx)
+	return nil
+}
+
+// translateAll returns an error only for what is expected to pass.
+func (r *Relay) translateAll(ctx context.Context, batch []es.Recorded) (all []announcement, failed []Parked, err error) {
+	for _, recorded := range batch {
+		events, err := r.translate(ctx, recorded)
+		switch {
+		case err == nil && len(events) > 0:
+			all = append(all, announcement{recorded, events})
+		case err != nil && r.isTemporary(ctx, err):
+			return nil, nil, err
+		case err != nil:
+			failed = append(failed, parkedOf(recorded, err))
+		}
+	}
+	return all, failed, nil
+}
+
+// send publishes everything in one call. When the bus refuses that for what an
+// event is, each goes by itself, so that only the guilty one is parked.
+func (r *Relay) send(ctx context.Context, announcements []announcement) (sent []eventbus.Event, failed []Parked, err error) {
+	for _, a := range announcements {
+		sent = append(sent, a.events...)
+	}
+	if len(sent) == 0 {
+		return nil, nil, nil
+	}
+	err = r.config.Bus.Publish(ctx, sent...)
+	if err == nil || !refused(err) {
+		return sent, nil, err
+	}
+	sent = nil
+	for _, a := range announcements {
+		err := r.config.Bus.Publish(ctx, a.events...)
+		switch {
+		case err == nil:
+			sent = append(sent, a.events...)
+		case refused(err):
+			failed = append(failed, parkedOf(a.of, err))
+		default:
+			return nil, nil, err
+		}
+	}
+	return sent, failed, nil
+}
+
+// refused tells an event that will never be taken from a bus that takes none.
+func refused(err error) bool {
+	return errors.Is(err, eventbus.ErrInvalidEvent) || errors.Is(err, eventbus.ErrUnroutable)
+}
+
+// translate calls the service's function. A panic or an event that no bus would
+// take is an error like any other: the event is at fault, not its neighbours.
+func (r *Relay) translate(ctx context.Context, recorded es.Recorded) (events []eventbus.Event, err error) {
+	if recorded.Unreadable != nil {
+		return nil, recorded.Unreadable
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			events, err = nil, fmt.Errorf("panic: %v", p)
+		}
+	}()
+	events, err = r.config.Translate(ctx, recorded)
+	if err != nil {
+		return nil, err
+	}
+	for _, event := range events {
+		if err := event.Validate(); err != nil {
+			return nil, err
+		}
+	}
+	return events, nil
+}
+
+func (r *Relay) isTemporary(ctx context.Context, err error) bool {
+	return ctx.Err() != nil || sqldb.IsUnavailable(err) || errors.Is(err, es.ErrUnavailable) ||
+		r.config.Temporary != nil && r.config.Temporary(err)
+}
