@@ -1,0 +1,129 @@
+package eventbustest
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"orderflow/pkg/eventbus"
+)
+
+func ending() []promise {
+	return []promise{
+		{"ClosingWaitsForTheRunningHandler", closingWaits},
+		{"UnsubscribeRemovesTheQueue", unsubscribe},
+		{"AClosedBusRefusesEverything", closedRefuses},
+		{"ClosingTwiceIsNoError", closingTwice},
+		{"ClosingTheBusEndsItsSubscriptions", closingTheBus},
+	}
+}
+
+func closingWaits(t *testing.T, h Harness) {
+	queue := eventbus.Queue{Name: "crm", Patterns: []string{"order.#"}}
+	bus := open(t, h)
+	entered, release := make(chan struct{}, 10), make(chan struct{})
+	s := subscribe(t, bus, queue, func(ctx context.Context, _ []eventbus.Delivery) error {
+		entered <- struct{}{}
+		<-release
+		return ctx.Err() // Close must not have cancelled it
+	})
+	publish(t, bus, placed("o1", 1))
+	recv(t, "the handler has begun", entered)
+	closed := make(chan error, 1)
+	go func() { closed <- s.Close(within(t)) }()
+	eventually(t, "closing", func() bool { return errors.Is(s.Ready(), eventbus.ErrClosed) })
+	select {
+	case err := <-closed:
+		t.Fatalf("closed (%v) while the handler was running", err)
+	default:
+	}
+	close(release)
+	if err := recv(t, "closed", closed); err != nil {
+		t.Fatalf("close: %v", err)
+	}
+	// What it handled was acknowledged: only the next event arrives.
+	publish(t, bus, placed("o1", 2))
+	var crm inbox
+	subscribe(t, bus, queue, crm.handle)
+	crm.await(t, 1)
+	sameIDs(t, crm.ids(), []string{placed("o1", 2).ID})
+}
+
+func unsubscribe(t *testing.T, h Harness) {
+	var crm inbox
+	queue := eventbus.Queue{Name: "crm", Patterns: []string{"order.#"}}
+	bus := open(t, h)
+	declare(t, bus, queue)
+	publish(t, bus, series("o1", 5)...)
+	s := subscribe(t, bus, queue, func(context.Context, []eventbus.Delivery) error { return errors.New("not now") })
+	if err := s.Unsubscribe(within(t)); err != nil {
+		t.Fatalf("unsubscribe: %v", err)
+	}
+	if n, err := bus.Depth(within(t), "crm"); err == nil {
+		t.Fatalf("the queue still exists, with %d events", n)
+	}
+	publish(t, bus, placed("o2", 1))
+	eventually(t, "the event is unrouted", func() bool { return depth(t, bus, eventbus.Unrouted) == 1 })
+	subscribe(t, bus, queue, crm.handle)
+	publish(t, bus, placed("o3", 1))
+	crm.await(t, 1)
+	sameIDs(t, crm.ids(), []string{placed("o3", 1).ID})
+}
+
+func closedRefuses(t *testing.T, h Harness) {
+	bus := open(t, h)
+	s := subscribe(t, bus, eventbus.Queue{Name: "crm", Patterns: []string{"#"}}, (&inbox{}).handle)
+	if err := bus.Close(within(t)); err != nil {
+		t.Fatalf("close: %v", err)
+	}
+	_, subscribing := bus.Subscribe(within(t), eventbus.Queue{Name: "crm", Patterns: []string{"#"}}, (&inbox{}).handle)
+	_, counting := bus.Depth(within(t), "crm")
+	for name, err := range map[string]error{
+		"Publish":            bus.Publish(within(t), placed("o1", 1)),
+		"Subscribe":          subscribing,
+		"Depth":              counting,
+		"Ready":              bus.Ready(),
+		"Subscription.Ready": s.Ready(),
+	} {
+		if !errors.Is(err, eventbus.ErrClosed) {
+			t.Errorf("%s: got %v, want ErrClosed", name, err)
+		}
+	}
+}
+
+func closingTwice(t *testing.T, h Harness) {
+	bus := open(t, h)
+	s := subscribe(t, bus, eventbus.Queue{Name: "crm", Patterns: []string{"#"}}, (&inbox{}).handle)
+	closeSubscription(t, s)
+	closeSubscription(t, s)
+	for range 2 {
+		if err := bus.Close(within(t)); err != nil {
+			t.Fatalf("close: %v", err)
+		}
+	}
+}
+
+func closingTheBus(t *testing.T, h Harness) {
+	queue := eventbus.Queue{Name: "crm", Patterns: []string{"order.#"}}
+	bus := h.Open(t)
+	entered, release := make(chan struct{}, 10), make(chan struct{})
+	var handled inbox
+	subscribe(t, bus, queue, func(ctx context.Context, batch []eventbus.Delivery) error {
+		entered <- struct{}{}
+		<-release
+		return handled.handle(ctx, batch)
+	})
+	publish(t, bus, placed("o1", 1))
+	recv(t, "the handler has begun", entered)
+	closed := make(chan error, 1)
+	go func() { closed <- bus.Close(within(t)) }()
+	eventually(t, "closing", func() bool { return errors.Is(bus.Ready(), eventbus.ErrClosed) })
+	close(release)
+	if err := recv(t, "closed", closed); err != nil {
+		t.Fatalf("close: %v", err)
+	}
+	sameIDs(t, handled.ids(), []string{placed("o1", 1).ID})
+	if n := depth(t, open(t, h), "crm"); n != 0 {
+		t.Fatalf("%d events left, want the handled one acknowledged", n)
+	}
+}

@@ -1,0 +1,195 @@
+package eventbustest
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"orderflow/pkg/eventbus"
+)
+
+func routing() []promise {
+	return []promise{
+		{"PatternsSelectByType", patternsSelect},
+		{"OverlappingPatternsDeliverOnce", overlapDeliversOnce},
+		{"PatternsNoLongerWantedAreUnbound", unwantedIsUnbound},
+		{"PatternsAddedLaterAreBound", addedIsBound},
+		{"AnEventWithoutSubscriberIsKept", unroutedIsKept},
+		{"WhatWasUnroutedCanBeRedriven", redrive},
+		{"AMalformedMessageEndsARedriveAndStays", redriveMalformed},
+		{"ACommandWithoutListenerIsAnError", unroutableCommand},
+		{"ACommandReachesItsListener", commandReaches},
+		{"InvalidQueuesAreRefused", invalidQueues},
+	}
+}
+
+func patternsSelect(t *testing.T, h Harness) {
+	bus := open(t, h)
+	types := []string{
+		"order.events.placed.v1", "order.events.cancelled.v1", "packing.events.packed.v1",
+		"packing.events.packed.v2", "customer.events.created.v1", "order.commands.cancel.v1",
+	}
+	wanted := map[string][]string{
+		"exact":     {"order.events.placed.v1"},
+		"one-word":  {"packing.events.packed.*"},
+		"any-words": {"order.#"},
+		"middle":    {"*.events.*.v1"},
+		"all":       {"#"},
+		"two":       {"customer.#", "*.events.packed.v2"},
+		"commands":  {"order.commands.#"},
+	}
+	inboxes := map[string]*inbox{}
+	for name, patterns := range wanted {
+		inboxes[name] = &inbox{}
+		subscribe(t, bus, eventbus.Queue{Name: name, Patterns: patterns}, inboxes[name].handle)
+	}
+	for n, typ := range types {
+		publish(t, bus, event(typ, "s", n))
+	}
+	for name, patterns := range wanted {
+		var want []string
+		for n, typ := range types {
+			if slices.ContainsFunc(patterns, func(p string) bool { return eventbus.Match(p, typ) }) {
+				want = append(want, event(typ, "s", n).ID)
+			}
+		}
+		if len(want) == 0 {
+			t.Fatalf("the test is wrong: nothing matches %q", patterns)
+		}
+		inboxes[name].await(t, len(want))
+		sameIDs(t, inboxes[name].ids(), want)
+	}
+}
+
+func overlapDeliversOnce(t *testing.T, h Harness) {
+	var crm inbox
+	bus := open(t, h)
+	subscribe(t, bus, eventbus.Queue{Name: "crm", Patterns: []string{"order.#", "#.placed.*", "order.events.placed.v1", "order.#"}}, crm.handle)
+	events := series("o1", 5)
+	publish(t, bus, events...)
+	publish(t, bus, event("order.events.last.v1", "o1", 6))
+	crm.await(t, 6)
+	sameIDs(t, crm.ids()[:5], ids(events))
+	if n := len(crm.ids()); n != 6 {
+		t.Fatalf("%d deliveries of 6 events", n)
+	}
+}
+
+func unwantedIsUnbound(t *testing.T, h Harness) {
+	bus := open(t, h)
+	declare(t, bus, eventbus.Queue{Name: "crm", Patterns: []string{"order.#", "packing.#"}})
+	declare(t, bus, eventbus.Queue{Name: "crm", Patterns: []string{"order.#"}})
+	publish(t, bus, event("packing.events.packed.v1", "o1", 1), placed("o1", 2))
+	var crm inbox
+	subscribe(t, bus, eventbus.Queue{Name: "crm", Patterns: []string{"order.#"}}, crm.handle)
+	crm.await(t, 1)
+	sameIDs(t, crm.ids(), []string{placed("o1", 2).ID})
+	eventually(t, "the other one is unrouted", func() bool { return depth(t, bus, eventbus.Unrouted) == 1 })
+}
+
+func addedIsBound(t *testing.T, h Harness) {
+	bus := open(t, h)
+	declare(t, bus, eventbus.Queue{Name: "crm", Patterns: []string{"order.#"}})
+	var crm inbox
+	subscribe(t, bus, eventbus.Queue{Name: "crm", Patterns: []string{"order.#", "packing.#"}}, crm.handle)
+	publish(t, bus, event("packing.events.packed.v1", "o1", 1), placed("o1", 2))
+	crm.await(t, 2)
+}
+
+func unroutedIsKept(t *testing.T, h Harness) {
+	bus := open(t, h)
+	events := series("o1", 3)
+	publish(t, bus, events...)
+	eventually(t, "three unrouted", func() bool { return depth(t, bus, eventbus.Unrouted) == 3 })
+	// A queue declared a moment later does not lose its history: it is there,
+	// and can be published again.
+	var kept, crm inbox
+	subscribe(t, bus, eventbus.Queue{Name: "crm", Patterns: []string{"order.#"}}, crm.handle)
+	subscribe(t, open(t, h), eventbus.Queue{Name: eventbus.Unrouted}, kept.handle)
+	kept.await(t, 3)
+	sameIDs(t, kept.ids(), ids(events))
+	for _, d := range kept.deliveries() {
+		publish(t, bus, d.Event)
+	}
+	crm.await(t, 3)
+	eventually(t, "none unrouted any more", func() bool { return depth(t, bus, eventbus.Unrouted) == 0 })
+}
+
+func redrive(t *testing.T, h Harness) {
+	bus := open(t, h)
+	events := series("o1", 230)
+	publish(t, bus, events...)
+	publish(t, bus, event("packing.events.packed.v1", "o1", 1))
+	eventually(t, "all unrouted", func() bool { return depth(t, bus, eventbus.Unrouted) == 231 })
+	var crm inbox
+	subscribe(t, bus, eventbus.Queue{Name: "crm", Patterns: []string{"order.#"}}, crm.handle)
+	published, err := eventbus.Redrive(within(t), bus)
+	if err != nil || published < 231 {
+		t.Fatalf("redrive: %d, %v; want all 231", published, err)
+	}
+	crm.await(t, len(events))
+	sameIDs(t, crm.firsts(), ids(events))
+	eventually(t, "the one that nobody wants is back", func() bool { return depth(t, bus, eventbus.Unrouted) == 1 })
+	published, err = eventbus.Redrive(within(t), bus) // and ends, though it always comes back
+	if err != nil || published < 1 {
+		t.Fatalf("redrive again: %d, %v", published, err)
+	}
+}
+
+func redriveMalformed(t *testing.T, h Harness) {
+	bus := open(t, h)
+	if published, err := eventbus.Redrive(within(t), bus); published != 0 || err != nil {
+		t.Fatalf("redrive of nothing: %d, %v", published, err)
+	}
+	h.Inject(t, "nobody.events.wants.v1", []byte("this is no envelope"))
+	eventually(t, "one unrouted", func() bool { return depth(t, bus, eventbus.Unrouted) == 1 })
+	if published, err := eventbus.Redrive(within(t), bus); published != 0 || !errors.Is(err, eventbus.ErrInvalidEvent) {
+		t.Fatalf("redrive: %d, %v; want it to say why not", published, err)
+	}
+	eventually(t, "it is still there", func() bool { return depth(t, bus, eventbus.Unrouted) == 1 })
+}
+
+func unroutableCommand(t *testing.T, h Harness) {
+	bus := open(t, h)
+	subscribe(t, bus, eventbus.Queue{Name: "crm", Patterns: []string{"order.events.#"}}, (&inbox{}).handle)
+	command := event("order.commands.cancel.v1", "o1", 1)
+	err := bus.Publish(within(t), command)
+	if !errors.Is(err, eventbus.ErrUnroutable) || !strings.Contains(err.Error(), command.Type) {
+		t.Fatalf("got %v, want ErrUnroutable naming %s", err, command.Type)
+	}
+	if n := depth(t, bus, eventbus.Unrouted); n != 0 {
+		t.Fatalf("%d unrouted, want 0: the publisher knows", n)
+	}
+	if reporter, ok := bus.(eventbus.Reporter); !ok || reporter.Stats().Unroutable != 1 {
+		t.Fatalf("unroutable commands are not counted")
+	}
+}
+
+func commandReaches(t *testing.T, h Harness) {
+	var order inbox
+	bus := open(t, h)
+	subscribe(t, bus, eventbus.Queue{Name: "order", Patterns: []string{"order.commands.*.v1"}}, order.handle)
+	command := event("order.commands.cancel.v1", "o1", 1)
+	publish(t, bus, command)
+	order.await(t, 1)
+	sameIDs(t, order.ids(), []string{command.ID})
+}
+
+func invalidQueues(t *testing.T, h Harness) {
+	bus := open(t, h)
+	for _, q := range []eventbus.Queue{
+		{Patterns: []string{"#"}},
+		{Name: "crm"},
+		{Name: "crm", Patterns: []string{"order..placed"}},
+		{Name: "crm", Patterns: []string{"order.pl*"}},
+		{Name: "crm", Patterns: []string{""}},
+		{Name: "crm", Patterns: []string{"#"}, BatchSize: -1},
+		{Name: eventbus.Unrouted, Patterns: []string{"#"}},
+	} {
+		_, err := bus.Subscribe(within(t), q, (&inbox{}).handle)
+		if !errors.Is(err, eventbus.ErrInvalidQueue) && !errors.Is(err, eventbus.ErrInvalidPattern) {
+			t.Errorf("subscribe %+v: got %v, want it refused", q, err)
+		}
+	}
+}

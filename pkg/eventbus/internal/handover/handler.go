@@ -1,0 +1,116 @@
+package handover
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"sync/atomic"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+
+	"orderflow/pkg/eventbus"
+)
+
+// The pause after a failed attempt grows from first to most.
+const (
+	firstPause = 50 * time.Millisecond
+	mostPause  = 15 * time.Second
+)
+
+// Handler hands batches of one queue to its eventbus.Handler, one after the other.
+type Handler struct {
+	// Queue names the consumer in the log.
+	Queue  string
+	Handle eventbus.Handler
+	Log    *slog.Logger
+	Count  *Counters
+
+	failing atomic.Pointer[failure]
+}
+
+type failure struct {
+	since time.Time
+	err   error
+}
+
+// Failing returns why the handler's last attempt failed, or nil. It is what
+// makes a subscription whose handler cannot work not ready.
+func (h *Handler) Failing() error {
+	if f := h.failing.Load(); f != nil {
+		return fmt.Errorf("handler of %s fails since %s: %w", h.Queue, f.since.UTC().Format(time.RFC3339), f.err)
+	}
+	return nil
+}
+
+// Until hands the batch over until the handler has taken it, and then reports
+// true. It reports false, and the batch must not be acknowledged, once waiting
+// ends: no attempt is started after that, while a running one may finish.
+// handling is the context the handler gets.
+func (h *Handler) Until(waiting, handling context.Context, batch []eventbus.Delivery) bool {
+	defer h.failing.Store(nil)
+	pauses := Pauses(firstPause, mostPause)
+	for attempt := 1; ; attempt++ {
+		if waiting.Err() != nil {
+			return false
+		}
+		h.Count.handed(batch)
+		err := h.once(handling, batch)
+		if err == nil {
+			return true
+		}
+		h.Count.HandlerFailures.Add(1)
+		if handling.Err() != nil {
+			return false // it was told to stop, and said so
+		}
+		since := time.Now()
+		if f := h.failing.Load(); f != nil {
+			since = f.since
+		}
+		h.failing.Store(&failure{since, err})
+		pause := pauses.NextBackOff()
+		h.Log.WarnContext(handling, "handler failed; the batch is kept and handed over again",
+			"queue", h.Queue, "batch", len(batch), "attempt", attempt, "pause", pause.Round(time.Millisecond), "error", err)
+		if !Pause(waiting, pause) {
+			return false
+		}
+		for i := range batch {
+			batch[i].Redelivered = true
+		}
+	}
+}
+
+// once makes a panic an error: one bad line must not end the consumer.
+func (h *Handler) once(ctx context.Context, batch []eventbus.Delivery) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("handler panicked: %v\n%s", r, debug.Stack())
+		}
+	}()
+	// The handler gets a slice of its own: whatever it does to it, the batch
+	// that is handed over again is the one that was received.
+	return h.Handle(ctx, append([]eventbus.Delivery(nil), batch...))
+}
+
+// Pauses grow exponentially, with jitter, without an end.
+func Pauses(first, most time.Duration) backoff.BackOff {
+	return &backoff.ExponentialBackOff{
+		InitialInterval:     first,
+		MaxInterval:         most,
+		Multiplier:          2,
+		RandomizationFactor: 0.3,
+	}
+}
+
+// Pause waits, and reports false if ctx ended first.
+func Pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

@@ -1,0 +1,91 @@
+package rabbitmq_test
+
+import (
+	"testing"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+
+	"orderflow/pkg/eventbus"
+	"orderflow/pkg/eventbus/eventbustest"
+)
+
+// BenchmarkBus compares with amqp091-go used as well as it can be: one channel,
+// a window of unconfirmed publishes, one acknowledgement for a hundred.
+func BenchmarkBus(b *testing.B) {
+	requireBroker(b)
+	w := newWorld(b)
+	h := w.harness()
+	// The proxy would be what is measured.
+	w.url = brokerURL()
+	eventbustest.Benchmark(b, h, eventbustest.Raw{
+		Prepare: func(b *testing.B) { w.prepareRaw(b) },
+		Publish: func(b *testing.B, events []eventbus.Event) { w.rawPublish(b, events) },
+		Consume: func(b *testing.B, count int) { w.rawConsume(b, count) },
+	})
+}
+
+const rawType = "raw.events.placed.v1"
+
+func (w *world) prepareRaw(b *testing.B) {
+	b.Helper()
+	w.note("raw")
+	ch := w.channel(b)
+	defer ch.Close()
+	if _, err := ch.QueueDeclare(w.namespace+".raw", true, false, false, false, amqp.Table{"x-queue-type": "quorum"}); err != nil {
+		b.Fatal(err)
+	}
+	if err := ch.QueueBind(w.namespace+".raw", "raw.#", w.namespace+".events", false, nil); err != nil {
+		b.Fatal(err)
+	}
+}
+
+func (w *world) rawPublish(b *testing.B, events []eventbus.Event) {
+	b.Helper()
+	const window = 1024
+	ch := w.channel(b)
+	defer ch.Close()
+	if err := ch.Confirm(false); err != nil {
+		b.Fatal(err)
+	}
+	var waiting []*amqp.DeferredConfirmation
+	settle := func(down int) {
+		for len(waiting) > down {
+			if !waiting[0].Wait() {
+				b.Fatal("not confirmed")
+			}
+			waiting = waiting[1:]
+		}
+	}
+	for _, e := range events {
+		confirmation, err := ch.PublishWithDeferredConfirm(w.namespace+".events", rawType, true, false, amqp.Publishing{
+			ContentType: "application/json", DeliveryMode: amqp.Persistent, MessageId: e.ID, Body: e.Data,
+		})
+		if err != nil {
+			b.Fatal(err)
+		}
+		waiting = append(waiting, confirmation)
+		settle(window)
+	}
+	settle(0)
+}
+
+func (w *world) rawConsume(b *testing.B, count int) {
+	b.Helper()
+	ch := w.channel(b)
+	defer ch.Close()
+	if err := ch.Qos(200, 0, false); err != nil {
+		b.Fatal(err)
+	}
+	deliveries, err := ch.Consume(w.namespace+".raw", "", false, false, false, false, nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	for n := 1; n <= count; n++ {
+		d := <-deliveries
+		if n%100 == 0 {
+			if err := ch.Ack(d.DeliveryTag, true); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+}

@@ -1,0 +1,148 @@
+package rabbitmq
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+
+	"orderflow/pkg/eventbus"
+	"orderflow/pkg/eventbus/internal/handover"
+)
+
+// lockSuffix names the queue whose declarer may change the bindings.
+const lockSuffix = ".bindings.lock"
+
+// declareConsumer makes the queue, binds what is wanted, and unbinds what was
+// wanted before. Only the holder of the queue's lock does so at a time.
+func (b *Bus) declareConsumer(ctx context.Context, s *session, q eventbus.Queue) error {
+	queue := b.names.queue(q.Name)
+	return b.locked(ctx, s, queue, func(ch *amqp.Channel) error {
+		if err := b.declare(ch, s, queue); err != nil || q.Reserved() {
+			return err
+		}
+		r, err := b.openRecord(ctx, s, queue)
+		if err == nil {
+			defer r.close()
+			err = b.extend(ctx, r, q.Patterns)
+		}
+		if err != nil {
+			b.log.ErrorContext(ctx, "the record of bindings cannot be used; patterns of earlier versions stay bound",
+				"queue", q.Name, "error", err)
+			return b.bindAll(ch, queue, q.Patterns)
+		}
+		if err := b.bindAll(ch, queue, q.Patterns); err != nil {
+			return err
+		}
+		for _, pattern := range r.patterns {
+			if !slices.Contains(q.Patterns, pattern) {
+				if err := b.names.unbind(ch, queue, pattern); err != nil {
+					return err
+				}
+			}
+		}
+		if err := b.replace(ctx, r, q.Patterns); err != nil {
+			b.log.WarnContext(ctx, "the record of bindings says more than is bound", "queue", q.Name, "error", err)
+		}
+		return nil
+	})
+}
+
+// restoreConsumer puts the queue and its bindings back where a broker has lost
+// them. It unbinds nothing: a newer version of this service may already run,
+// and what it wants is not ours to remove. Nor does it touch the record, since
+// nothing may stand between a consumer and what waits for it.
+func (b *Bus) restoreConsumer(ctx context.Context, s *session, q eventbus.Queue) error {
+	queue := b.names.queue(q.Name)
+	return s.onChannel(ctx, func(ch *amqp.Channel) error {
+		if err := b.declare(ch, s, queue); err != nil {
+			return err
+		}
+		return b.bindAll(ch, queue, q.Patterns)
+	})
+}
+
+func (b *Bus) declare(ch *amqp.Channel, s *session, queue string) error {
+	if err := b.names.declareExchanges(s, ch); err != nil {
+		return err
+	}
+	return declareQueue(ch, s.version, queue)
+}
+
+func (b *Bus) bindAll(ch *amqp.Channel, queue string, patterns []string) error {
+	for _, pattern := range patterns {
+		if err := b.names.bind(ch, queue, pattern); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// locked runs fn, on a channel of its own, while no other instance does so for
+// the same queue. The lock is an exclusive queue, which a broker removes with
+// the connection that has declared it.
+func (b *Bus) locked(ctx context.Context, s *session, queue string, fn func(*amqp.Channel) error) error {
+	select {
+	case b.declaring <- struct{}{}: // an exclusive queue keeps out other connections only
+		defer func() { <-b.declaring }()
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	pauses := handover.Pauses(5*time.Millisecond, 250*time.Millisecond)
+	for {
+		err := s.onChannel(ctx, func(ch *amqp.Channel) error {
+			if _, err := ch.QueueDeclare(queue+lockSuffix, false, true, true, false, nil); err != nil {
+				return fmt.Errorf("lock %q: %w", queue, err)
+			}
+			err := fn(ch)
+			if err == nil {
+				_, err = ch.QueueDelete(queue+lockSuffix, false, false, false)
+				return err
+			}
+			// A channel that failed is closed; only another one can unlock.
+			unlock, failed := s.conn.Channel()
+			if failed == nil {
+				_, failed = unlock.QueueDelete(queue+lockSuffix, false, false, false)
+				_ = unlock.Close()
+			}
+			return errors.Join(err, failed)
+		})
+		var refusal *amqp.Error
+		if !errors.As(err, &refusal) || refusal.Code != amqp.ResourceLocked {
+			return err
+		}
+		if !handover.Pause(ctx, pauses.NextBackOff()) {
+			return fmt.Errorf("%w: %w", context.Cause(ctx), err)
+		}
+	}
+}
+
+// removeConsumer deletes the queue, and its dead letters' queue if it is empty.
+func (b *Bus) removeConsumer(ctx context.Context, s *session, q eventbus.Queue) error {
+	queue := b.names.queue(q.Name)
+	return b.locked(ctx, s, queue, func(ch *amqp.Channel) error {
+		if q.Reserved() {
+			if _, err := ch.QueuePurge(queue, false); err != nil {
+				return fmt.Errorf("purge queue %q: %w", queue, err)
+			}
+			return nil
+		}
+		doomed := []string{queue}
+		dead, err := declareQuorum(ch, queue+eventbus.DeadSuffix, deadArguments())
+		if err != nil {
+			return err
+		}
+		if dead.Messages == 0 && dead.Consumers == 0 {
+			doomed = append(doomed, dead.Name)
+		}
+		for _, name := range append(doomed, queue+recordSuffix) {
+			if _, err := ch.QueueDelete(name, false, false, false); err != nil {
+				return fmt.Errorf("delete queue %q: %w", name, err)
+			}
+		}
+		return nil
+	})
+}

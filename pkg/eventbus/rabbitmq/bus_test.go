@@ -1,0 +1,172 @@
+package rabbitmq_test
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"os"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	amqp "github.com/rabbitmq/amqp091-go"
+
+	"orderflow/pkg/eventbus"
+	"orderflow/pkg/eventbus/eventbustest"
+	"orderflow/pkg/eventbus/rabbitmq"
+)
+
+func TestRabbitMQBusKeepsThePromises(t *testing.T) {
+	requireBroker(t)
+	eventbustest.Run(t, func(t *testing.T) eventbustest.Harness {
+		return newWorld(t).harness()
+	})
+}
+
+func (w *world) harness() eventbustest.Harness {
+	return eventbustest.Harness{
+		Open:      func(t testing.TB) eventbus.Bus { return w.open(t) },
+		Interrupt: func(testing.TB) { w.proxy.cut() },
+		Inject: func(t testing.TB, typ string, body []byte) {
+			t.Helper()
+			w.publishRaw(t, w.namespace+".events", typ, amqp.Publishing{Body: body})
+		},
+	}
+}
+
+// brokerURL is where a broker answers on a machine that has one.
+func brokerURL() string {
+	if url := os.Getenv("RABBITMQ_URL"); url != "" {
+		return url
+	}
+	return "amqp://guest:guest@127.0.0.1:5672/"
+}
+
+func requireBroker(t testing.TB) {
+	t.Helper()
+	conn, err := amqp.DialConfig(brokerURL(), amqp.Config{Dial: amqp.DefaultDial(3 * time.Second)})
+	if err == nil {
+		_ = conn.Close()
+		return
+	}
+	if os.Getenv("REQUIRE_REAL") == "1" {
+		t.Fatalf("RabbitMQ does not answer: %v", err)
+	}
+	t.Skipf("RabbitMQ does not answer: %v", err)
+}
+
+// world is a namespace of its own, reached through a proxy that can be cut, and
+// removed from the broker with the test.
+type world struct {
+	namespace string
+	proxy     *proxy
+	url       string
+	raw       *amqp.Connection // past the bus and the proxy
+	queues    map[string]bool  // as the broker calls them, to be removed
+}
+
+func newWorld(t testing.TB) *world {
+	t.Helper()
+	uri, err := amqp.ParseURI(brokerURL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := startProxy(t, net.JoinHostPort(uri.Host, strconv.Itoa(uri.Port)))
+	raw, err := amqp.Dial(brokerURL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	host, port, _ := net.SplitHostPort(p.address())
+	uri.Host = host
+	if uri.Port, err = strconv.Atoi(port); err != nil {
+		t.Fatal(err)
+	}
+	w := &world{
+		namespace: "test-" + uuid.NewString()[:13],
+		proxy:     p, url: uri.String(), raw: raw, queues: map[string]bool{},
+	}
+	t.Cleanup(func() {
+		w.remove(t)
+		_ = raw.Close()
+	})
+	return w
+}
+
+// open opens a bus that notes which queues the test makes.
+func (w *world) open(t testing.TB) eventbus.Bus {
+	t.Helper()
+	bus, err := rabbitmq.Open(t.Context(), w.config())
+	if err != nil {
+		t.Fatalf("open: %v", err)
+	}
+	return notingBus{bus, w}
+}
+
+func (w *world) config() rabbitmq.Config {
+	cfg := rabbitmq.Config{URL: w.url, Namespace: w.namespace, ConnectionName: "test"}
+	if os.Getenv("BUS_LOG") != "" {
+		cfg.Logger = slog.New(slog.NewTextHandler(os.Stderr, nil))
+	}
+	return cfg
+}
+
+type notingBus struct {
+	*rabbitmq.Bus
+	world *world
+}
+
+func (b notingBus) Subscribe(ctx context.Context, q eventbus.Queue, h eventbus.Handler) (eventbus.Subscription, error) {
+	b.world.note(q.Name)
+	return b.Bus.Subscribe(ctx, q, h)
+}
+
+func (w *world) note(queue string) { w.queues[w.namespace+"."+queue] = true }
+
+// remove deletes everything the namespace has at the broker.
+func (w *world) remove(t testing.TB) {
+	t.Helper()
+	w.note(eventbus.Unrouted)
+	ch := w.channel(t)
+	for queue := range w.queues {
+		for _, name := range []string{queue, queue + ".dead", queue + ".bindings"} {
+			if _, err := ch.QueueDelete(name, false, false, false); err != nil {
+				t.Errorf("delete queue %s: %v", name, err)
+				ch = w.channel(t)
+			}
+		}
+	}
+	for _, exchange := range []string{"events", "commands", "unrouted"} {
+		if err := ch.ExchangeDelete(w.namespace+"."+exchange, false, false); err != nil {
+			t.Errorf("delete exchange %s: %v", exchange, err)
+			ch = w.channel(t)
+		}
+	}
+	_ = ch.Close()
+}
+
+func (w *world) channel(t testing.TB) *amqp.Channel {
+	t.Helper()
+	ch, err := w.raw.Channel()
+	if err != nil {
+		t.Fatalf("open channel: %v", err)
+	}
+	return ch
+}
+
+// publishRaw publishes past the bus and waits for the confirm.
+func (w *world) publishRaw(t testing.TB, exchange, key string, p amqp.Publishing) {
+	t.Helper()
+	ch := w.channel(t)
+	defer ch.Close()
+	if err := ch.Confirm(false); err != nil {
+		t.Fatal(err)
+	}
+	confirmation, err := ch.PublishWithDeferredConfirm(exchange, key, true, false, p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ok, err := confirmation.WaitContext(t.Context()); err != nil || !ok {
+		t.Fatalf("publish: confirmed %v, %v", ok, err)
+	}
+}

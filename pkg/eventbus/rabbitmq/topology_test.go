@@ -1,0 +1,246 @@
+package rabbitmq_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+
+	"orderflow/pkg/eventbus"
+)
+
+func queue(name string) eventbus.Queue {
+	return eventbus.Queue{Name: name, Patterns: []string{"order.#"}}
+}
+
+func TestAForeignQueueIsADeployErrorThatNamesIt(t *testing.T) {
+	requireBroker(t)
+	w := newWorld(t)
+	w.note("crm")
+	ch := w.channel(t)
+	if _, err := ch.QueueDeclare(w.namespace+".crm", true, false, false, false, nil); err != nil {
+		t.Fatal(err)
+	}
+	_, err := closing(t, w.open(t)).Subscribe(within(t), queue("crm"), nothing)
+	var refusal *amqp.Error
+	if !errors.As(err, &refusal) || refusal.Code != amqp.PreconditionFailed || !strings.Contains(err.Error(), w.namespace+".crm") {
+		t.Errorf("got %v, want the broker's refusal with the queue's name", err)
+	}
+}
+
+func TestAQueueRemovedUnderItsConsumerIsDeclaredAgain(t *testing.T) {
+	requireBroker(t)
+	w := newWorld(t)
+	var crm received
+	bus := closing(t, w.open(t))
+	s := subscribe(t, bus, crm.handle, "order.#")
+	eventually(t, "consuming", func() bool { return s.Ready() == nil })
+	if _, err := w.channel(t).QueueDelete(w.namespace+".crm", false, false, false); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "it noticed", func() bool { return s.Ready() != nil })
+	eventually(t, "consuming again", func() bool { return s.Ready() == nil })
+	publish(t, bus, placed(1))
+	crm.await(t, 1)
+}
+
+// Each of these would make a publish fail, or worse, confirm it and lose it.
+func TestExchangesThatWereRemovedAreDeclaredAgain(t *testing.T) {
+	requireBroker(t)
+	for _, exchange := range []string{"events", "unrouted"} {
+		t.Run(exchange, func(t *testing.T) {
+			w := newWorld(t)
+			bus := closing(t, w.open(t))
+			publish(t, bus, placed(1))
+			if err := w.channel(t).ExchangeDelete(w.namespace+"."+exchange, false, false); err != nil {
+				t.Fatal(err)
+			}
+			publish(t, bus, placed(2), placed(3))
+			eventually(t, "all kept", func() bool { return w.ready(t, eventbus.Unrouted) >= 3 })
+		})
+	}
+}
+
+func TestTheUnroutedQueueThatWasRemovedIsDeclaredAgain(t *testing.T) {
+	requireBroker(t)
+	w := newWorld(t)
+	bus := closing(t, w.open(t))
+	publish(t, bus, placed(1))
+	if _, err := w.channel(t).QueueDelete(w.namespace+".unrouted", false, false, false); err != nil {
+		t.Fatal(err)
+	}
+	publish(t, bus, placed(2))
+	eventually(t, "kept", func() bool { return w.ready(t, eventbus.Unrouted) == 1 })
+}
+
+// The record is what a later start unbinds by; a crash in the middle leaves two
+// messages, which together say what may be bound.
+func TestTheRecordOfBindingsSurvivesACrash(t *testing.T) {
+	requireBroker(t)
+	w := newWorld(t)
+	bus := closing(t, w.open(t))
+	for _, patterns := range [][]string{{"order.#", "packing.#"}, {"order.#"}, {"order.#"}} {
+		s := subscribe(t, bus, nothing, patterns...)
+		if err := s.Close(within(t)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := w.peek(t, "crm.bindings"); !slices.Equal(got, []string{`["order.#"]`}) {
+		t.Fatalf("the record is %q", got)
+	}
+	ch := w.channel(t)
+	if err := ch.QueueBind(w.namespace+".crm", "dispatch.#", w.namespace+".events", false, nil); err != nil {
+		t.Fatal(err)
+	}
+	w.publishRaw(t, "", w.namespace+".crm.bindings", amqp.Publishing{Body: []byte(`["dispatch.#","order.#"]`)})
+	subscribe(t, bus, nothing, "order.#")
+	if got := w.peek(t, "crm.bindings"); !slices.Equal(got, []string{`["order.#"]`}) {
+		t.Errorf("the record is %q", got)
+	}
+	dispatched := placed(1)
+	dispatched.Type = "dispatch.events.dispatched.v1"
+	publish(t, bus, dispatched)
+	eventually(t, "nobody is bound to it", func() bool { return w.ready(t, eventbus.Unrouted) == 1 })
+}
+
+func TestManyInstancesStartAtOnce(t *testing.T) {
+	requireBroker(t)
+	w := newWorld(t)
+	w.note("crm")
+	var crm received
+	var starting sync.WaitGroup
+	for n := range 6 {
+		bus := closing(t, w.open(t)).(notingBus).Bus
+		starting.Go(func() {
+			patterns := []string{"order.#", fmt.Sprintf("other%d.#", n)}
+			if _, err := bus.Subscribe(within(t), eventbus.Queue{Name: "crm", Patterns: patterns}, crm.handle); err != nil {
+				t.Errorf("instance %d: %v", n, err)
+			}
+		})
+	}
+	starting.Wait()
+	if got := w.peek(t, "crm.bindings"); len(got) != 1 {
+		t.Errorf("the record is %q, want the last one's patterns", got)
+	}
+	publish(t, closing(t, w.open(t)), placed(1))
+	crm.await(t, 1)
+}
+
+func TestAttemptsOfAHandlerDoNotCountTowardsTheDeliveryLimit(t *testing.T) {
+	requireBroker(t)
+	w := newWorld(t)
+	bus := closing(t, w.open(t))
+	attempts := make(chan struct{}, 100)
+	s := subscribe(t, bus, func(context.Context, []eventbus.Delivery) error {
+		attempts <- struct{}{}
+		return errors.New("the database is down")
+	}, "order.#")
+	publish(t, bus, placed(1))
+	for range 4 {
+		<-attempts
+	}
+	if err := s.Close(within(t)); err != nil {
+		t.Fatal(err)
+	}
+	m, ok, err := w.channel(t).Get(w.namespace+".crm", true)
+	if err != nil || !ok {
+		t.Fatalf("get: %v, %v", ok, err)
+	}
+	if count, _ := m.Headers["x-delivery-count"].(int64); count > 1 {
+		t.Errorf("returned %d times for 4 attempts, want once: by closing", count)
+	}
+}
+
+func TestTheBrokersLastResortKeepsWhatComesBackTooOften(t *testing.T) {
+	requireBroker(t)
+	w := newWorld(t)
+	bus := closing(t, w.open(t))
+	s := subscribe(t, bus, nothing, "order.#")
+	if err := s.Close(within(t)); err != nil {
+		t.Fatal(err)
+	}
+	publish(t, bus, placed(1))
+	ch := w.channel(t)
+	returns := 0
+	eventually(t, "the message is a dead letter", func() bool {
+		m, ok, err := ch.Get(w.namespace+".crm", false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if ok {
+			returns++
+			if err := m.Reject(true); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return w.ready(t, "crm.dead") == 1
+	})
+	if returns < 50 {
+		t.Errorf("dead after %d returns, want many more than any service tries", returns)
+	}
+	var dead received
+	if _, err := bus.Subscribe(within(t), eventbus.Queue{Name: "crm.dead"}, dead.handle); err != nil {
+		t.Fatal(err)
+	}
+	if got := dead.await(t, 1); got[0].Malformed != nil || got[0].Event.ID != placed(1).ID {
+		t.Errorf("got %+v, want the event as it was published", got[0])
+	}
+}
+
+// A full queue that rejects makes the broker answer basic.nack.
+func TestARefusedPublishIsRepeatedUntilItIsTaken(t *testing.T) {
+	requireBroker(t)
+	w := newWorld(t)
+	bus := closing(t, w.open(t)).(notingBus)
+	publish(t, bus, placed(0)) // to have the exchanges
+	w.note("full")
+	ch := w.channel(t)
+	args := amqp.Table{"x-max-length": int64(1), "x-overflow": "reject-publish"}
+	if _, err := ch.QueueDeclare(w.namespace+".full", true, false, false, false, args); err != nil {
+		t.Fatal(err)
+	}
+	if err := ch.QueueBind(w.namespace+".full", "order.#", w.namespace+".events", false, nil); err != nil {
+		t.Fatal(err)
+	}
+	publish(t, bus, placed(1))
+	published := make(chan error, 1)
+	go func() { published <- bus.Publish(within(t), placed(2)) }()
+	eventually(t, "it was refused", func() bool { return bus.Stats().UnknownOutcomes > 2 })
+	select {
+	case err := <-published:
+		t.Fatalf("returned %v although the broker refused", err)
+	default:
+	}
+	if _, err := ch.QueuePurge(w.namespace+".full", false); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-published; err != nil {
+		t.Fatalf("publish: %v", err)
+	}
+	if got := w.peek(t, "full"); len(got) != 1 {
+		t.Errorf("%d messages, want the one that was taken at last", len(got))
+	}
+}
+
+// The record only serves to unbind. Whatever is wrong with it, the consumer works.
+func TestARecordThatCannotBeReadDoesNotKeepAConsumerFromItsEvents(t *testing.T) {
+	requireBroker(t)
+	w := newWorld(t)
+	bus := closing(t, w.open(t))
+	s := subscribe(t, bus, nothing, "order.#")
+	if err := s.Close(within(t)); err != nil {
+		t.Fatal(err)
+	}
+	w.publishRaw(t, "", w.namespace+".crm.bindings", amqp.Publishing{Body: []byte("scribble")})
+	var crm received
+	subscribe(t, bus, crm.handle, "order.#", "packing.#")
+	packed := placed(2)
+	packed.Type = "packing.events.packed.v1"
+	publish(t, bus, placed(1), packed)
+	crm.await(t, 2)
+}

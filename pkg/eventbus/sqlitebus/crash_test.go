@@ -1,0 +1,172 @@
+package sqlitebus_test
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"orderflow/pkg/eventbus"
+	"orderflow/pkg/eventbus/sqlitebus"
+)
+
+// These tests kill real processes. The test binary starts itself as a child
+// that does one thing until it is killed, and says on its standard output what
+// it was promised.
+const (
+	childRole = "SQLITEBUS_TEST_CHILD"
+	childPath = "SQLITEBUS_TEST_PATH"
+)
+
+func TestMain(m *testing.M) {
+	switch os.Getenv(childRole) {
+	case "publisher":
+		childPublishes()
+	case "consumer":
+		childConsumes()
+	}
+	os.Exit(m.Run())
+}
+
+// childPublishes prints an event's number after Publish has returned nil.
+func childPublishes() {
+	ctx := context.Background()
+	bus, err := sqlitebus.Open(ctx, sqlitebus.Config{Path: os.Getenv(childPath)})
+	if err != nil {
+		panic(err)
+	}
+	for n := 0; ; n++ {
+		if err := bus.Publish(ctx, placed(n)); err != nil {
+			panic(err)
+		}
+		fmt.Println(n)
+	}
+}
+
+// childConsumes prints what it was handed and never returns from the handler.
+func childConsumes() {
+	ctx := context.Background()
+	bus, err := sqlitebus.Open(ctx, sqlitebus.Config{Path: os.Getenv(childPath)})
+	if err != nil {
+		panic(err)
+	}
+	_, err = bus.Subscribe(ctx, crm(10), func(_ context.Context, batch []eventbus.Delivery) error {
+		fmt.Println(len(batch))
+		select {}
+	})
+	if err != nil {
+		panic(err)
+	}
+	select {}
+}
+
+// child is a process to be killed.
+type child struct {
+	command *exec.Cmd
+	lines   chan string // closed when the process has ended
+}
+
+func startChild(t *testing.T, role, path string) *child {
+	t.Helper()
+	executable, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &child{command: exec.Command(executable), lines: make(chan string, 100_000)}
+	c.command.Env = append(os.Environ(), childRole+"="+role, childPath+"="+path)
+	c.command.Stderr = os.Stderr
+	output, err := c.command.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.command.Process.Kill() })
+	go c.read(output)
+	return c
+}
+
+func (c *child) read(output io.Reader) {
+	defer close(c.lines)
+	for scanner := bufio.NewScanner(output); scanner.Scan(); {
+		c.lines <- scanner.Text()
+	}
+}
+
+// await waits for that many lines.
+func (c *child) await(t *testing.T, count int) {
+	t.Helper()
+	for range count {
+		select {
+		case _, ok := <-c.lines:
+			if !ok {
+				t.Fatal("the child ended by itself")
+			}
+		case <-time.After(patience):
+			t.Fatal("the child says nothing")
+		}
+	}
+}
+
+// kill is kill -9. It returns the lines that were not awaited.
+func (c *child) kill(t *testing.T) (rest []string) {
+	t.Helper()
+	if err := c.command.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	for line := range c.lines {
+		rest = append(rest, line)
+	}
+	if err := c.command.Wait(); err == nil || !strings.Contains(err.Error(), "killed") {
+		t.Fatalf("the child ended with %v, want it killed", err)
+	}
+	return rest
+}
+
+func TestWhatWasPublishedSurvivesKill9(t *testing.T) {
+	path := newPath(t)
+	bus := closing(t, open(t, path))
+	var got received
+	subscribe(t, bus, crm(100), got.handle)
+	for round := range 3 {
+		publisher := startChild(t, "publisher", path)
+		publisher.await(t, 50*(round+1))
+		promised := 50*(round+1) + len(publisher.kill(t))
+		eventually(t, fmt.Sprintf("all %d that Publish has returned for", promised), func() bool {
+			return got.has(promised)
+		})
+		got.clear()
+	}
+}
+
+func TestWhatAKilledConsumerHeldIsHandedOutAtOnce(t *testing.T) {
+	path := newPath(t)
+	bus := closing(t, open(t, path))
+	declare(t, bus, crm(10))
+	for n := range 25 {
+		publish(t, bus, placed(n))
+	}
+	consumer := startChild(t, "consumer", path)
+	consumer.await(t, 1)
+	var got received
+	s := subscribe(t, bus, crm(10), got.handle)
+	eventually(t, "it stands by", func() bool { return s.Ready() == nil })
+	if n := len(got.all()); n != 0 {
+		t.Fatalf("got %d events while another process holds the queue", n)
+	}
+	consumer.kill(t)
+	began := time.Now()
+	all := got.await(t, 25)
+	t.Logf("taken over after %s", time.Since(began).Round(time.Millisecond))
+	for n, d := range all {
+		if d.Event.ID != placed(n).ID || !d.Redelivered {
+			t.Fatalf("delivery %d is %s, redelivered %v; want order kept and the doubt told", n, d.Event.ID, d.Redelivered)
+		}
+	}
+}

@@ -1,0 +1,44 @@
+package sqlitebus
+
+import (
+	"database/sql"
+	"fmt"
+
+	"orderflow/pkg/eventbus"
+)
+
+// The columns of a message are called as the attributes of the envelope are.
+const (
+	messageColumnNames = `seq, id, source, type, subject, time, datacontenttype,
+		correlationid, causationid, traceparent, sequence, data`
+	messageColumns = 12
+)
+
+func appendColumns(args []any, seq int64, e eventbus.Event) []any {
+	return append(args, seq, e.ID, e.Source, e.Type, e.Subject, eventbus.FormatTime(e.Time), e.ContentType(),
+		e.CorrelationID, e.CausationID, e.TraceParent, e.Sequence, e.Data)
+}
+
+// scanDelivery reads a row of messageColumnNames. What this program writes is
+// always valid; a row that someone else put there may not be, and is delivered
+// as malformed rather than blocking the queue.
+func scanDelivery(rows *sql.Rows) (seq int64, d eventbus.Delivery, err error) {
+	var e eventbus.Event
+	var at string
+	err = rows.Scan(&seq, &e.ID, &e.Source, &e.Type, &e.Subject, &at, &e.DataContentType,
+		&e.CorrelationID, &e.CausationID, &e.TraceParent, &e.Sequence, &e.Data)
+	if err != nil {
+		return 0, d, fmt.Errorf("read message: %w", err)
+	}
+	if len(e.Data) == 0 {
+		e.Data = nil
+	}
+	problem := e.SetAttribute(eventbus.AttributeTime, at)
+	if problem == nil {
+		problem = e.Validate()
+	}
+	if problem != nil {
+		return seq, eventbus.SetAside(e, problem), nil
+	}
+	return seq, eventbus.Delivery{Event: e}, nil
+}

@@ -1,0 +1,187 @@
+package sqlitebus
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"orderflow/pkg/eventbus"
+)
+
+// rowsPerInsert are the sizes of the prepared multi-row inserts, largest first.
+var rowsPerInsert = [...]int{64, 8, 1}
+
+// session is the writer's connection with its prepared statements.
+type session struct {
+	conn    *sql.Conn
+	insert  [len(rowsPerInsert)]*sql.Stmt
+	counter *sql.Stmt // reads next_message and topology
+	advance *sql.Stmt
+	deliver *sql.Stmt
+	ack     *sql.Stmt
+	sweep   *sql.Stmt // removes messages no queue wants any more
+	routes  routes
+}
+
+func openSession(ctx context.Context, db *sql.DB) (*session, error) {
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("connect: %w", err)
+	}
+	s := &session{conn: conn}
+	if err := s.prepare(ctx); err != nil {
+		s.discard()
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *session) prepare(ctx context.Context) error {
+	// The writer asks for the lock again by itself, see begin.
+	if _, err := s.conn.ExecContext(ctx, `PRAGMA busy_timeout = 0`); err != nil {
+		return fmt.Errorf("set busy timeout: %w", err)
+	}
+	for i, rows := range rowsPerInsert {
+		row := "(?" + strings.Repeat(",?", messageColumns-1) + ")"
+		text := `INSERT INTO message (` + messageColumnNames + `) VALUES ` + row + strings.Repeat(","+row, rows-1)
+		statement, err := s.conn.PrepareContext(ctx, text)
+		if err != nil {
+			return fmt.Errorf("prepare insert of %d: %w", rows, err)
+		}
+		s.insert[i] = statement
+	}
+	for _, p := range []struct {
+		into **sql.Stmt
+		text string
+	}{
+		{&s.counter, `SELECT next_message, topology FROM bus`},
+		{&s.advance, `UPDATE bus SET next_message = ?`},
+		{&s.deliver, `INSERT INTO delivery (queue, message) SELECT ?, value FROM json_each(?)`},
+		{&s.ack, `DELETE FROM delivery WHERE queue = ? AND message IN (SELECT value FROM json_each(?))`},
+		{&s.sweep, `DELETE FROM message AS m WHERE m.seq IN (SELECT value FROM json_each(?))
+			AND NOT EXISTS (SELECT 1 FROM delivery AS d WHERE d.message = m.seq)`},
+	} {
+		statement, err := s.conn.PrepareContext(ctx, p.text)
+		if err != nil {
+			return fmt.Errorf("prepare %.30q: %w", p.text, err)
+		}
+		*p.into = statement
+	}
+	return nil
+}
+
+func (s *session) close() {
+	if s != nil {
+		_ = s.conn.Close() // hands it back to the pool, which is about to be closed
+	}
+}
+
+// discard closes the connection for good instead of handing it back.
+func (s *session) discard() {
+	_ = s.conn.Raw(func(any) error { return errors.Join(errDiscarded, driver.ErrBadConn) })
+	_ = s.conn.Close()
+}
+
+// store writes what a group of publishes and acks asks for, within the
+// transaction, and returns the queues that got something. A publish that is
+// refused gets its err and leaves no trace.
+func (s *session) store(ctx context.Context, group []*job) (map[int64]struct{}, error) {
+	var next, topology int64
+	if err := s.counter.QueryRowContext(ctx).Scan(&next, &topology); err != nil {
+		return nil, fmt.Errorf("read counter: %w", err)
+	}
+	if err := s.routes.refresh(ctx, s.conn, topology); err != nil {
+		return nil, err
+	}
+	first := next
+	var events []eventbus.Event
+	deliveries := map[int64][]int64{}
+	acks := map[int64][]int64{}
+	for _, j := range group {
+		j.err = nil // a second attempt starts over
+		if j.ack != nil {
+			acks[j.ack.queue] = append(acks[j.ack.queue], j.ack.messages...)
+			continue
+		}
+		if j.err = s.routes.check(j.publish); j.err != nil {
+			continue
+		}
+		for _, event := range j.publish {
+			for _, queue := range s.routes.to(event) {
+				deliveries[queue] = append(deliveries[queue], next)
+			}
+			events = append(events, event)
+			next++
+		}
+	}
+	if err := s.insertMessages(ctx, first, events); err != nil {
+		return nil, err
+	}
+	touched := make(map[int64]struct{}, len(deliveries))
+	for queue, messages := range deliveries {
+		touched[queue] = struct{}{}
+		if _, err := s.deliver.ExecContext(ctx, queue, jsonList(messages)); err != nil {
+			return nil, fmt.Errorf("deliver to queue %d: %w", queue, err)
+		}
+	}
+	return touched, s.acknowledge(ctx, acks)
+}
+
+func (s *session) insertMessages(ctx context.Context, first int64, events []eventbus.Event) error {
+	if len(events) == 0 {
+		return nil
+	}
+	seq, rest := first, events
+	args := make([]any, 0, rowsPerInsert[0]*messageColumns)
+	for i, rows := range rowsPerInsert {
+		for len(rest) >= rows {
+			args = args[:0]
+			for _, event := range rest[:rows] {
+				args = appendColumns(args, seq, event)
+				seq++
+			}
+			if _, err := s.insert[i].ExecContext(ctx, args...); err != nil {
+				return fmt.Errorf("insert %d messages: %w", rows, err)
+			}
+			rest = rest[rows:]
+		}
+	}
+	if _, err := s.advance.ExecContext(ctx, seq); err != nil {
+		return fmt.Errorf("advance counter: %w", err)
+	}
+	return nil
+}
+
+func (s *session) acknowledge(ctx context.Context, acks map[int64][]int64) error {
+	var all []int64
+	for queue, messages := range acks {
+		if _, err := s.ack.ExecContext(ctx, queue, jsonList(messages)); err != nil {
+			return fmt.Errorf("acknowledge in queue %d: %w", queue, err)
+		}
+		all = append(all, messages...)
+	}
+	if len(all) == 0 {
+		return nil
+	}
+	if _, err := s.sweep.ExecContext(ctx, jsonList(all)); err != nil {
+		return fmt.Errorf("remove messages: %w", err)
+	}
+	return nil
+}
+
+// jsonList lets one prepared statement take any number of values.
+func jsonList(values []int64) string {
+	list := make([]byte, 0, 2+9*len(values))
+	list = append(list, '[')
+	for i, value := range values {
+		if i > 0 {
+			list = append(list, ',')
+		}
+		list = strconv.AppendInt(list, value, 10)
+	}
+	return string(append(list, ']'))
+}

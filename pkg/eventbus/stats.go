@@ -1,0 +1,36 @@
+package eventbus
+
+// Stats counts what a bus has done since it was opened. The numbers only grow,
+// except those that say "at the moment".
+type Stats struct {
+	// Published counts events stored durably.
+	Published int64
+	// UnknownOutcomes counts publishes whose outcome the bus could not learn and
+	// which it therefore sent again with the same id.
+	UnknownOutcomes int64
+	// Unroutable counts commands that no queue took.
+	Unroutable int64
+	// Delivered counts deliveries handed to handlers, repetitions included.
+	Delivered int64
+	// Redelivered counts those among them that may have been handed out before.
+	Redelivered int64
+	// Malformed counts those among them that were no valid envelope.
+	Malformed int64
+	// Acknowledged counts deliveries removed from their queue.
+	Acknowledged int64
+	// HandlerFailures counts batches whose handler returned an error or panicked.
+	HandlerFailures int64
+	// Reconnects counts connections made after the first.
+	Reconnects int64
+	// InFlight is how many publishes wait for the bus at the moment.
+	InFlight int64
+	// Blocked says that the broker refuses to take events at the moment.
+	Blocked bool
+}
+
+// Reporter is a bus that counts; every bus of this module does.
+type Reporter interface {
+	// Stats reads the counters. Cheap, safe for concurrent use; the counters
+	// are read one by one, so they need not agree with each other.
+	Stats() Stats
+}

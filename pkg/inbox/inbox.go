@@ -1,0 +1,152 @@
+package inbox
+
+import (
+	"cmp"
+	"context"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"sync"
+	"time"
+
+	"orderflow/pkg/sqldb"
+)
+
+//go:embed migrations
+var migrations embed.FS
+
+// MinRetention is the least time for which handled events stay known: as long
+// as an outbox can publish them again.
+const MinRetention = 7 * 24 * time.Hour
+
+// Options tune an [Inbox]. The zero value is right for a service.
+type Options struct {
+	// MaxAttempts is how often an event is tried before it is parked; the
+	// default is 10.
+	MaxAttempts int
+	// BaseDelay is the delay after the first failed attempt; it doubles with
+	// each one, up to MaxDelay, and is spread by a fifth. The defaults are
+	// 200 ms and 5 min.
+	BaseDelay, MaxDelay time.Duration
+	// Timeout bounds one call of a handler; the default is 1 min. Keep it well
+	// below the time the bus waits for an acknowledgement.
+	Timeout time.Duration
+	// Concurrency is how many Do handlers, and how many held subjects, are
+	// worked on at a time; the default is 16.
+	Concurrency int
+	// Poll is how often Run looks for held events that are due; the default is
+	// 200 ms.
+	Poll time.Duration
+	// Retention is how long handled events stay known; the default is 30 days,
+	// the least [MinRetention].
+	Retention time.Duration
+	// Outage recognises errors of handlers that mean "what I need does not
+	// work at the moment", such as an event store that does not answer. They
+	// count no attempt; the consumer pauses.
+	Outage func(error) bool
+}
+
+func (o Options) withDefaults() Options {
+	o.MaxAttempts = cmp.Or(o.MaxAttempts, 10)
+	o.BaseDelay = cmp.Or(o.BaseDelay, 200*time.Millisecond)
+	o.MaxDelay = cmp.Or(o.MaxDelay, 5*time.Minute)
+	o.Timeout = cmp.Or(o.Timeout, time.Minute)
+	o.Concurrency = cmp.Or(o.Concurrency, 16)
+	o.Poll = cmp.Or(o.Poll, 200*time.Millisecond)
+	o.Retention = max(cmp.Or(o.Retention, 30*24*time.Hour), MinRetention)
+	return o
+}
+
+// Inbox is one consumer. Register its handlers first; from then on it is safe
+// for concurrent use.
+type Inbox struct {
+	db       sqldb.DB
+	consumer string
+	log      *slog.Logger
+	options  Options
+	dialect  dialect
+	routes   routes
+	counters counters
+	wake     chan struct{}
+
+	mu       sync.Mutex
+	running  bool
+	problem  error     // why the last round of Run did not work
+	outage   error     // why the last batch was not handled
+	outageAt time.Time // and when
+}
+
+// dialect is what differs between the databases.
+type dialect interface {
+	// lock keeps every other transaction that locks one of the subjects waiting
+	// until tx ends.
+	lock(ctx context.Context, tx sqldb.Tx, consumer string, subjects []string) error
+	// spansEffects reports whether a transaction, with its locks, can stay open
+	// while handlers have effects elsewhere without being in anybody's way.
+	spansEffects() bool
+}
+
+// Migrate makes the tables that every [Inbox] in the database shares.
+func Migrate(ctx context.Context, db sqldb.DB) error {
+	files, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return err
+	}
+	return sqldb.Migrate(ctx, db, "inbox", files)
+}
+
+// New returns the inbox of a consumer: all instances that share its queue use
+// the same name. It does nothing by itself: [Migrate] makes the tables,
+// [Inbox.Handle] takes events, [Inbox.Run] tries held ones again.
+func New(db sqldb.DB, consumer string, log *slog.Logger, options Options) *Inbox {
+	in := &Inbox{
+		db: db, consumer: consumer, log: log, options: options.withDefaults(),
+		dialect: sqlite{}, wake: make(chan struct{}, 1),
+	}
+	if db.Dialect() == sqldb.Postgres {
+		in.dialect = postgres{}
+	}
+	return in
+}
+
+// outageFresh is how long a batch that could not be handled speaks against
+// readiness: the next one may go to another instance.
+const outageFresh = time.Minute
+
+// Ready returns nil while events can be handled and held ones are tried again;
+// otherwise why not.
+func (in *Inbox) Ready() error {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	switch {
+	case !in.running:
+		return fmt.Errorf("inbox %s: not running", in.consumer)
+	case in.problem != nil:
+		return fmt.Errorf("inbox %s: %w", in.consumer, in.problem)
+	case in.outage != nil && time.Since(in.outageAt) < outageFresh:
+		return fmt.Errorf("inbox %s: %w", in.consumer, in.outage)
+	}
+	return nil
+}
+
+func (in *Inbox) noteBatch(ctx context.Context, err error) {
+	if ctx.Err() != nil || errors.Is(err, context.Canceled) {
+		return // stopping is no outage
+	}
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.outage, in.outageAt = err, time.Now()
+}
+
+// Backlog counts the events that are held and those that are parked.
+func (in *Inbox) Backlog(ctx context.Context) (held, parked int, err error) {
+	err = in.db.QueryRow(ctx, `SELECT
+			count(CASE WHEN status = 'held' THEN 1 END), count(CASE WHEN status = 'parked' THEN 1 END)
+		FROM inbox_held WHERE consumer = $1`, in.consumer).Scan(&held, &parked)
+	if err != nil {
+		return 0, 0, fmt.Errorf("count what inbox %s holds: %w", in.consumer, err)
+	}
+	return held, parked, nil
+}

@@ -1,0 +1,47 @@
+-- +goose Up
+CREATE TABLE inbox (
+    consumer       TEXT   NOT NULL,
+    id             TEXT   NOT NULL,
+    source         TEXT   NOT NULL,
+    type           TEXT   NOT NULL,
+    subject        TEXT   NOT NULL,
+    sequence       INTEGER NOT NULL,
+    correlation_id TEXT   NOT NULL,
+    causation_id   TEXT   NOT NULL,
+    time           INTEGER NOT NULL,
+    received_at    INTEGER NOT NULL,
+    handled_at     INTEGER NOT NULL,
+    attempts       INTEGER NOT NULL,
+    outcome        TEXT   NOT NULL, -- handled, or discarded by a person
+    reason         TEXT   NOT NULL, -- of the last attempt that failed, or empty
+    PRIMARY KEY (consumer, id, source)
+);
+CREATE INDEX inbox_subject ON inbox (consumer, subject);
+CREATE INDEX inbox_handled ON inbox (consumer, handled_at);
+
+CREATE TABLE inbox_held (
+    seq            INTEGER PRIMARY KEY AUTOINCREMENT, -- the order of arrival
+    consumer       TEXT    NOT NULL,
+    id             TEXT    NOT NULL,
+    source         TEXT    NOT NULL,
+    type           TEXT    NOT NULL,
+    subject        TEXT    NOT NULL,
+    time           INTEGER  NOT NULL,
+    content_type   TEXT    NOT NULL,
+    data           BLOB    NOT NULL,
+    correlation_id TEXT    NOT NULL,
+    causation_id   TEXT    NOT NULL,
+    trace_parent   TEXT    NOT NULL,
+    sequence       INTEGER  NOT NULL,
+    malformed      INTEGER NOT NULL, -- no valid envelope: it can only be discarded
+    status         TEXT    NOT NULL, -- held: to be tried again; parked: for a person
+    attempts       INTEGER  NOT NULL, -- begun so far
+    reason         TEXT    NOT NULL, -- of the last attempt that failed, or empty
+    due_at         INTEGER  NOT NULL, -- not to be tried before; while it is being tried, the end of that
+    received_at    INTEGER  NOT NULL,
+    failed_at      INTEGER,
+    parked_at      INTEGER,
+    UNIQUE (consumer, id, source)
+);
+CREATE INDEX inbox_held_subject ON inbox_held (consumer, subject, seq);
+CREATE INDEX inbox_held_due ON inbox_held (consumer, due_at) WHERE status = 'held';

@@ -1,0 +1,126 @@
+package inbox
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"orderflow/pkg/sqldb"
+)
+
+// The outcomes of a row of the inbox.
+const (
+	outcomeHandled   = "handled"
+	outcomeDiscarded = "discarded"
+)
+
+const (
+	inboxColumns = `consumer, id, source, type, subject, sequence, correlation_id, causation_id, time,
+		received_at, handled_at, attempts, outcome, reason`
+	inboxWidth = 14
+)
+
+// note writes the inbox rows of events that were handled at the first attempt.
+func (in *Inbox) note(ctx context.Context, tx sqldb.Tx, items []item) error {
+	if len(items) == 0 {
+		return nil
+	}
+	args := make([]any, 0, len(items)*inboxWidth)
+	for _, i := range items {
+		args = append(args, in.inboxRow(i, 1, outcomeHandled, "")...)
+	}
+	return in.insert(ctx, tx, len(items), args)
+}
+
+// insert writes inbox rows. Another process on the same SQLite file may have
+// noted the same Do event, which had one effect all the same.
+func (in *Inbox) insert(ctx context.Context, tx sqldb.Tx, rows int, args []any) error {
+	_, err := tx.Exec(ctx, `INSERT INTO inbox (`+inboxColumns+`) VALUES `+sqldb.Values(rows, inboxWidth)+
+		` ON CONFLICT (consumer, id, source) DO NOTHING`, args...)
+	if err != nil {
+		return fmt.Errorf("note %d events in the inbox: %w", rows, err)
+	}
+	return nil
+}
+
+func (in *Inbox) inboxRow(i item, attempts int, outcome, reason string) []any {
+	e := i.event
+	return []any{
+		in.consumer, e.ID, e.Source, e.Type, e.Subject, e.Sequence, e.CorrelationID, e.CausationID, sqldb.Micros(e.Time),
+		sqldb.Micros(i.received), sqldb.Micros(time.Now()), attempts, outcome, reason,
+	}
+}
+
+// aside is an event to be put into the table of held ones.
+type aside struct {
+	item
+	status   string
+	attempts int
+	reason   string
+	due      int64
+}
+
+// The statuses of a held event.
+const (
+	statusHeld   = "held"
+	statusParked = "parked"
+)
+
+// follow makes the rows of events that wait behind another of their subject:
+// they are due as soon as they are the first.
+func follow(items []item) []aside {
+	rows := make([]aside, len(items))
+	for i, it := range items {
+		rows[i] = aside{item: it, status: statusHeld}
+	}
+	return rows
+}
+
+// failed makes the row of an event whose first attempt failed.
+func (in *Inbox) failed(it item, err error, judgement verdict) aside {
+	row := aside{item: it, status: statusHeld, attempts: 1, reason: reasonOf(err)}
+	if judgement == giveUp || in.options.MaxAttempts <= 1 {
+		row.status = statusParked
+		return row
+	}
+	row.due = sqldb.Micros(time.Now().Add(in.delay(1)))
+	return row
+}
+
+const (
+	heldColumns = `consumer, id, source, type, subject, time, content_type, data, correlation_id, causation_id, trace_parent,
+		sequence, malformed, status, attempts, reason, due_at, received_at, failed_at, parked_at`
+	heldWidth = 20
+)
+
+// hold puts events aside, in this order.
+func (in *Inbox) hold(ctx context.Context, tx sqldb.Tx, rows []aside) error {
+	if len(rows) == 0 {
+		return nil
+	}
+	now := sqldb.Micros(time.Now())
+	args := make([]any, 0, len(rows)*heldWidth)
+	for _, row := range rows {
+		e := row.event
+		data := e.Data
+		if data == nil {
+			data = []byte{} // no data is not NULL
+		}
+		var failedAt, parkedAt *int64
+		if row.attempts > 0 {
+			failedAt = &now
+		}
+		if row.status == statusParked {
+			parkedAt = &now
+		}
+		args = append(args, in.consumer, e.ID, e.Source, e.Type, e.Subject, sqldb.Micros(e.Time), e.DataContentType, data,
+			e.CorrelationID, e.CausationID, e.TraceParent, e.Sequence, row.malformed != nil,
+			row.status, row.attempts, row.reason, row.due, sqldb.Micros(row.received), failedAt, parkedAt)
+	}
+	_, err := tx.Exec(ctx, `INSERT INTO inbox_held (`+heldColumns+`) VALUES `+sqldb.Values(len(rows), heldWidth)+
+		` ON CONFLICT (consumer, id, source) DO NOTHING`, args...)
+	if err != nil {
+		return fmt.Errorf("put %d events aside: %w", len(rows), err)
+	}
+	return nil
+}

@@ -1,0 +1,143 @@
+package outbox_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"orderflow/pkg/cause"
+	"orderflow/pkg/eventbus"
+	"orderflow/pkg/outbox"
+	"orderflow/pkg/sqldb"
+	"orderflow/pkg/sqldb/sqldbtest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// fakeBus keeps what is published, in order, and does what a test tells it to.
+type fakeBus struct {
+	mu     sync.Mutex
+	events []eventbus.Event
+	calls  int
+	before func(ctx context.Context, events []eventbus.Event) error
+}
+
+func (b *fakeBus) Publish(ctx context.Context, events ...eventbus.Event) error {
+	b.mu.Lock()
+	b.calls++
+	before := b.before
+	b.mu.Unlock()
+	if before != nil {
+		if err := before(ctx, events); err != nil {
+			return err
+		}
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.events = append(b.events, events...)
+	return nil
+}
+
+func (b *fakeBus) set(before func(context.Context, []eventbus.Event) error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.before = before
+}
+
+func (b *fakeBus) ids() []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	ids := make([]string, len(b.events))
+	for i, e := range b.events {
+		ids[i] = e.ID
+	}
+	return ids
+}
+
+// refuse makes a bus that takes no event with one of the ids.
+func refuse(why error, ids ...string) func(context.Context, []eventbus.Event) error {
+	return func(_ context.Context, events []eventbus.Event) error {
+		for _, e := range events {
+			if slices.Contains(ids, e.ID) {
+				return fmt.Errorf("%w: %s", why, e.ID)
+			}
+		}
+		return nil
+	}
+}
+
+var errBusDown = errors.New("bus is down")
+
+func down(context.Context, []eventbus.Event) error { return errBusDown }
+
+func event(id, subject string) eventbus.Event {
+	return eventbus.Event{
+		ID: id, Source: "/orderflow/packing", Type: "packing.events.packed.v1", Subject: subject,
+		Time: time.Date(2026, 5, 6, 7, 8, 9, 123_000, time.UTC), Data: json.RawMessage(`{"orderId":"` + subject + `"}`),
+	}
+}
+
+// quick makes loops turn at the pace of a test.
+var quick = outbox.Options{Poll: 10 * time.Millisecond, MaxPause: 20 * time.Millisecond, LeaseTTL: 2 * time.Second}
+
+func newOutbox(t *testing.T, db sqldb.DB, bus eventbus.Publisher, options outbox.Options) *outbox.Outbox {
+	t.Helper()
+	if err := outbox.Migrate(t.Context(), db); err != nil {
+		t.Fatal(err)
+	}
+	return outbox.New(db, bus, slog.New(slog.DiscardHandler), options)
+}
+
+// start runs the outbox; stop ends it as a shutdown does, and is called anyway.
+func start(t *testing.T, o *outbox.Outbox) (stop func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- o.Run(ctx) }()
+	stop = sync.OnceFunc(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("Run ended with %v", err)
+		}
+	})
+	t.Cleanup(stop)
+	return stop
+}
+
+func add(t *testing.T, db sqldb.DB, o *outbox.Outbox, events ...eventbus.Event) {
+	t.Helper()
+	err := db.Update(t.Context(), func(tx sqldb.Tx) error { return o.Add(t.Context(), tx, cause.Cause{}, events...) })
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func pending(t *testing.T, o *outbox.Outbox) int {
+	t.Helper()
+	n, err := o.Pending(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func waitSent(t *testing.T, o *outbox.Outbox) {
+	t.Helper()
+	sqldbtest.Eventually(t, "everything was sent", func() bool { return pending(t, o) == 0 })
+}
+
+func names(prefix string, n int) []string {
+	list := make([]string, n)
+	for i := range list {
+		list[i] = fmt.Sprintf("%s%03d", prefix, i)
+	}
+	return list
+}
