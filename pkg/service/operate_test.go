@@ -1,0 +1,272 @@
+package service_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"orderflow/pkg/cause"
+	"orderflow/pkg/es"
+	"orderflow/pkg/esdbserver/esdbservertest"
+	"orderflow/pkg/eventbus"
+	"orderflow/pkg/inbox"
+	"orderflow/pkg/outbox"
+	"orderflow/pkg/relay"
+	"orderflow/pkg/service"
+	"orderflow/pkg/sqldb"
+
+	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
+	"github.com/google/uuid"
+)
+
+const orderID = "0198c5a0-0000-7000-8000-000000000001"
+
+// operated is a service with an inbox whose handler fails, an outbox whose
+// events nobody takes, and a relay that translates nothing.
+type operated struct {
+	*world
+	in     *inbox.Inbox
+	out    *outbox.Outbox
+	db     sqldb.DB
+	bus    eventbus.Bus
+	server *esdbservertest.Server
+}
+
+func newOperated(t *testing.T) *operated {
+	t.Helper()
+	o := &operated{world: newWorld(t), server: esdbservertest.New(t)}
+	o.environ["EVENTSTORE_URL"] = o.server.ConnectionString()
+	o.startReady(func(ctx context.Context, svc *service.Service) {
+		o.db, o.bus = svc.Database(), svc.Bus(ctx)
+		store := svc.EventStore()
+		o.in = inbox.New(o.db, "test", svc.Log, inbox.Options{})
+		o.out = outbox.New(o.db, o.bus, svc.Log, outbox.Options{})
+		inbox.On(o.in, "order.events.placed.v1", func(context.Context, sqldb.Tx, eventbus.Event, struct{}) error {
+			return inbox.Park(errors.New("not understood"))
+		})
+		inbox.On(o.in, "order.events.packed.v1", func(context.Context, sqldb.Tx, eventbus.Event, struct{}) error { return nil })
+		r := relay.New(relay.Config{
+			Name: "test", Store: store, Prefixes: []string{"order-"}, DB: o.db, Bus: o.bus, Log: svc.Log,
+			Translate: func(_ context.Context, r es.Recorded) ([]eventbus.Event, error) {
+				if r.Type == "broken" {
+					return nil, errors.New("no meaning")
+				}
+				return []eventbus.Event{{
+					ID: r.ID.String(), Source: "/orderflow/test", Type: "test.events." + r.Type + ".v1", Subject: orderID, Time: r.At, Data: r.Data,
+				}}, nil
+			},
+		})
+		svc.Migrate(o.db, migrations, inbox.Migrate, outbox.Migrate, relay.Migrate)
+		svc.Consume(o.bus, o.in)
+		svc.Publish(o.out)
+		svc.Relay(r)
+		row := func(context.Context, string) ([]service.TraceItem, error) {
+			return []service.TraceItem{{At: time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC), Kind: "wrote", Type: "row"}}, nil
+		}
+		svc.ServeTrace(service.TraceInbox(o.in), service.TraceOutbox(o.out), service.TraceRelay(r), row)
+		svc.ServeDeadLetters(service.InboxBox{Inbox: o.in}, service.OutboxBox{Outbox: o.out}, service.RelayBox{Relay: r})
+		svc.ServeLedger(func(_ context.Context, after string, limit int) ([]service.LedgerRow, error) {
+			var rows []service.LedgerRow
+			for i := range 5 {
+				if subject := fmt.Sprintf("s%d", i); subject > after && len(rows) < limit {
+					rows = append(rows, service.LedgerRow{Subject: subject, LastSequence: int64(i)})
+				}
+			}
+			return rows, nil
+		})
+	})
+	return o
+}
+
+func (o *operated) event(id, typ string) eventbus.Event {
+	return eventbus.Event{
+		ID: id, Source: "/orderflow/order", Type: typ, Subject: orderID, Time: time.Now(), Data: []byte(`{}`), CorrelationID: "c",
+	}
+}
+
+// receive delivers an event through the bus.
+func (o *operated) receive(id, typ string) {
+	o.t.Helper()
+	if err := o.bus.Publish(o.t.Context(), o.event(id, typ)); err != nil {
+		o.t.Fatal(err)
+	}
+}
+
+// announce puts events into the outbox that one command brought about.
+func (o *operated) announce(types ...string) {
+	o.t.Helper()
+	c := cause.Cause{ID: cause.NewID(), CorrelationID: "c", Request: "POST /pack", At: time.Now()}
+	events := make([]eventbus.Event, len(types))
+	for i, typ := range types {
+		events[i] = o.event(c.EventID("test", i).String(), typ)
+		events[i].CausationID = c.ID.String()
+	}
+	err := o.db.Update(o.t.Context(), func(tx sqldb.Tx) error { return o.out.Add(o.t.Context(), tx, c, events...) })
+	if err != nil {
+		o.t.Fatal(err)
+	}
+}
+
+// commit appends an event to the order's stream.
+func (o *operated) commit(typ string) {
+	o.t.Helper()
+	_, err := o.server.Client(o.t).AppendToStream(o.t.Context(), "order-"+orderID, esdb.AppendToStreamOptions{},
+		esdb.EventData{EventID: uuid.New(), EventType: typ, ContentType: esdb.ContentTypeJson, Data: []byte(`{}`)})
+	if err != nil {
+		o.t.Fatal(err)
+	}
+}
+
+func (o *operated) letters(query string) service.Page[service.DeadLetter] {
+	o.t.Helper()
+	return as[service.Page[service.DeadLetter]](o.t, o.ask(http.MethodGet, "/deadletters"+query, ""))
+}
+
+func TestDeadLettersOfAllBoxesAreListedInPages(t *testing.T) {
+	o := newOperated(t)
+	for i := range 3 {
+		o.receive(fmt.Sprintf("in-%d", i), "order.events.placed.v1")
+		o.eventually("it was parked", func() bool { return len(o.letters("").Items) == i+1 })
+	}
+	o.announce("nobody.commands.one.v1", "nobody.commands.two.v1")
+	o.commit("broken")
+	o.eventually("all are parked", func() bool { return len(o.letters("").Items) == 6 })
+	all := o.letters("").Items
+	var boxes []string
+	for _, letter := range all {
+		boxes = append(boxes, letter.Box)
+		if letter.Reason == "" || letter.Status != "parked" || letter.FailedAt.IsZero() || !json.Valid(letter.Event) {
+			t.Errorf("incomplete: %+v", letter)
+		}
+	}
+	if diff := cmp.Diff([]string{"inbox", "inbox", "inbox", "outbox", "outbox", "relay"}, boxes); diff != "" {
+		t.Error(diff)
+	}
+	if all[0].ID != "in-2" {
+		t.Errorf("%s is first, want the newest", all[0].ID)
+	}
+	for limit := 1; limit <= 6; limit++ {
+		var got []string
+		cursor, pages := "", 0
+		for {
+			page := o.letters(fmt.Sprintf("?limit=%d&cursor=%s", limit, cursor))
+			for _, letter := range page.Items {
+				got = append(got, letter.ID)
+			}
+			pages++
+			if cursor = page.NextCursor; cursor == "" {
+				break
+			}
+		}
+		var want []string
+		for _, letter := range all {
+			want = append(want, letter.ID)
+		}
+		if diff := cmp.Diff(want, got); diff != "" || pages != (6+limit-1)/limit {
+			t.Errorf("limit %d: %d pages; %s", limit, pages, diff)
+		}
+	}
+	for _, bad := range []string{"x", service.Cursor(9, ""), service.Cursor(-1, ""), service.Cursor(0, "rubbish"), service.Cursor(1, "rubbish"), service.Cursor(2, "rubbish")} {
+		if a := o.ask(http.MethodGet, "/deadletters?cursor="+bad, ""); a.status != http.StatusUnprocessableEntity || fields(problem(t, a)) == "" {
+			t.Errorf("%q: %d %s", bad, a.status, a.body)
+		}
+	}
+}
+
+func TestDeadLettersAreShownRedrivenAndDiscarded(t *testing.T) {
+	o := newOperated(t)
+	o.receive("in", "order.events.placed.v1")
+	o.announce("nobody.commands.one.v1")
+	o.commit("broken")
+	o.eventually("all are parked", func() bool { return len(o.letters("").Items) == 3 })
+	for _, letter := range o.letters("").Items {
+		path := "/deadletters/" + letter.ID
+		if got := as[service.DeadLetter](t, o.ask(http.MethodGet, path, "")); got.Box != letter.Box || got.Reason != letter.Reason {
+			t.Errorf("%+v, listed as %+v", got, letter)
+		}
+		switch a := o.ask(http.MethodPost, path+"/redrive", ""); letter.Box {
+		case "relay":
+			if a.status != http.StatusConflict || code(problem(t, a)) != "untranslatable-event" {
+				t.Errorf("redriving what still has no meaning: %d %s", a.status, a.body)
+			}
+		default:
+			if a.status != http.StatusOK {
+				t.Errorf("redriving from the %s: %d %s", letter.Box, a.status, a.body)
+			}
+			o.eventually("it is parked again", func() bool {
+				return o.try(http.MethodGet, path) == http.StatusOK && as[service.DeadLetter](t, o.ask(http.MethodGet, path, "")).Status == "parked"
+			})
+		}
+		if a := o.ask(http.MethodDelete, path, ""); a.status != http.StatusNoContent {
+			t.Errorf("discarding from the %s: %d %s", letter.Box, a.status, a.body)
+		}
+		for _, request := range []string{"GET " + path, "DELETE " + path, "POST " + path + "/redrive"} {
+			method, path, _ := strings.Cut(request, " ")
+			if a := o.ask(method, path, ""); a.status != http.StatusNotFound || code(problem(t, a)) != "not-found" {
+				t.Errorf("%s after it was discarded: %d %s", request, a.status, a.body)
+			}
+		}
+	}
+}
+
+func TestATraceTellsWhatHappenedInOrder(t *testing.T) {
+	o := newOperated(t)
+	trace := func() []service.TraceItem {
+		return as[service.Trace](t, o.ask(http.MethodGet, "/trace/"+orderID, "")).Items
+	}
+	until := func(what string, n int) {
+		t.Helper()
+		o.eventually(what, func() bool { return len(trace()) == n && !strings.Contains(fmt.Sprint(trace()), "pending") })
+	}
+	until("the row is told", 1)
+	o.receive("in-1", "order.events.packed.v1")
+	until("the event was received", 2)
+	o.announce("test.events.first.v1", "test.events.second.v1")
+	until("request and events are told", 5)
+	o.commit("noted")
+	until("the relay's is told", 6)
+	o.commit("broken")
+	until("what the relay parked is told", 7)
+	o.receive("in-2", "order.events.placed.v1")
+	until("what the inbox parked is told", 8)
+	var got []string
+	items := trace()
+	for i, item := range items {
+		got = append(got, item.Kind+" "+item.Type)
+		if i > 0 && item.At.Before(items[i-1].At) {
+			t.Errorf("%+v before %+v", items[i-1], item)
+		}
+	}
+	want := []string{
+		"wrote row", "received order.events.packed.v1", "http POST /pack", "published test.events.first.v1", "published test.events.second.v1",
+		"published test.events.noted.v1", "parked broken", "parked order.events.placed.v1",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	if a := o.ask(http.MethodGet, "/trace/17", ""); a.status != http.StatusNotFound {
+		t.Errorf("what is no order: %d", a.status)
+	}
+}
+
+func TestTheLedgerIsListedBySubjectInPages(t *testing.T) {
+	o := newOperated(t)
+	var got []service.LedgerRow
+	for cursor := ""; ; {
+		page := as[service.Page[service.LedgerRow]](t, o.ask(http.MethodGet, "/ledger?limit=2&cursor="+cursor, ""))
+		got = append(got, page.Items...)
+		if cursor = page.NextCursor; cursor == "" {
+			break
+		}
+	}
+	if diff := cmp.Diff([]service.LedgerRow{{"s0", 0}, {"s1", 1}, {"s2", 2}, {"s3", 3}, {"s4", 4}}, got); diff != "" {
+		t.Error(diff)
+	}
+}

@@ -1,0 +1,148 @@
+package service_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/google/uuid"
+	"pgregory.net/rapid"
+
+	"orderflow/pkg/cause"
+	"orderflow/pkg/service"
+)
+
+func TestARequestTakesOverOrBeginsItsTrace(t *testing.T) {
+	w := newWorld(t)
+	causes := make(chan cause.Cause, 1)
+	w.startReady(func(_ context.Context, svc *service.Service) {
+		tell := func(ctx context.Context, _ *struct{}) (*struct{}, error) {
+			causes <- cause.FromContext(ctx)
+			return nil, nil //nolint:nilnil // no body
+		}
+		service.Post(svc, "/cause", "Tell the cause", tell)
+		service.Get(svc, "/cause", "Tell the cause", tell)
+	})
+	const parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+	form := regexp.MustCompile(`^00-[0-9a-f]{32}-[0-9a-f]{16}-01$`)
+	seen := map[uuid.UUID]bool{}
+	for _, c := range []struct {
+		correlation, trace           string
+		keepsCorrelation, keepsTrace bool
+	}{
+		{"abc-1:2.3_4", parent, true, true},
+		{"", "", false, false},
+		{"with space", parent, false, true},
+		{strings.Repeat("x", 101), "00-xyz", false, false},
+		{"<script>", "00-" + strings.Repeat("0", 32) + "-b7ad6b7169203331-01", false, false},
+		{"a", "00-0af7651916cd43dd8448eb211c80319c-0000000000000000-01", true, false},
+		{"a", "01-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", true, false},
+	} {
+		for _, method := range []string{http.MethodPost, http.MethodGet} {
+			a := w.ask(method, "/cause", "", "X-Correlation-ID: "+c.correlation, "Traceparent: "+c.trace)
+			got := <-causes
+			if got.Request != method+" /cause" || got.ID.Version() != 7 || seen[got.ID] || got.At.IsZero() {
+				t.Errorf("cause %+v", got)
+			}
+			seen[got.ID] = true
+			if (got.CorrelationID == c.correlation) != c.keepsCorrelation || !c.keepsCorrelation && got.CorrelationID != got.ID.String() {
+				t.Errorf("correlation %q became %q", c.correlation, got.CorrelationID)
+			}
+			if (got.TraceParent == c.trace) != c.keepsTrace || !form.MatchString(got.TraceParent) {
+				t.Errorf("trace %q became %q", c.trace, got.TraceParent)
+			}
+			if a.header.Get("X-Correlation-ID") != got.CorrelationID {
+				t.Errorf("answered correlation %q", a.header.Get("X-Correlation-ID"))
+			}
+		}
+	}
+}
+
+func TestIfMatchTakesWhatETagWrites(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		version := rapid.Int64Range(0, 1<<53).Draw(rt, "version")
+		got, restricted, err := service.IfMatch(service.ETag(version))
+		if got != version || !restricted || err != nil {
+			rt.Errorf("%d became %d, %v, %v", version, got, restricted, err)
+		}
+	})
+	for header, c := range map[string]struct {
+		version    int64
+		restricted bool
+		stale      bool
+	}{
+		"": {0, false, false}, "  ": {0, false, false}, "*": {0, false, false}, ` "3" `: {3, true, false},
+		"3": {0, true, true}, `"-1"`: {0, true, true}, `"+3"`: {0, true, true}, `"03"`: {0, true, true}, `W/"3"`: {0, true, true},
+		`"abc"`: {0, true, true}, `"3`: {0, true, true}, `"1", "2"`: {0, true, true}, `""`: {0, true, true},
+		`"99999999999999999999"`: {0, true, true},
+	} {
+		version, restricted, err := service.IfMatch(header)
+		var p *service.Problem
+		if version != c.version || restricted != c.restricted || errors.As(err, &p) != c.stale || c.stale && p.Status != http.StatusPreconditionFailed {
+			t.Errorf("%q: %d, %v, %v", header, version, restricted, err)
+		}
+		if _, err := service.Precondition(header); (err != nil) != c.stale {
+			t.Errorf("precondition %q: %v", header, err)
+		}
+	}
+}
+
+func TestACursorComesBackAsItWasWritten(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		at, id := rapid.Int64().Draw(rt, "at"), strings.ReplaceAll(rapid.String().Draw(rt, "id"), "\x00", "")
+		query := service.PageQuery{Cursor: service.Cursor(at, id)}
+		var gotAt int64
+		var gotID string
+		ok, err := query.Key(&gotAt, &gotID)
+		if valid := strings.ToValidUTF8(id, "\ufffd"); !ok || err != nil || gotAt != at || gotID != valid {
+			rt.Errorf("(%d, %q) became (%d, %q), %v, %v", at, id, gotAt, gotID, ok, err)
+		}
+	})
+	var at int64
+	var id string
+	if ok, err := (service.PageQuery{}).Key(&at); ok || err != nil {
+		t.Errorf("no cursor: %v, %v", ok, err)
+	}
+	if ok, err := (service.PageQuery{Cursor: service.Cursor(1, "a\x00")}).Key(&at, &id); ok || err == nil {
+		t.Error("a text that PostgreSQL cannot hold was taken")
+	}
+}
+
+func FuzzRubbishIsNoCursor(f *testing.F) {
+	for _, seed := range []string{"x", "bnVsbA", service.Cursor(1), service.Cursor("a", 1), service.Cursor(nil, nil), service.Cursor(1, "\x00"), service.Cursor(1, "a", 2), service.Cursor(1.5, "a")} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		var at int64
+		var id string
+		ok, err := service.PageQuery{Cursor: text}.Key(&at, &id)
+		if text == "" {
+			return
+		}
+		var p *service.Problem
+		switch {
+		case ok == (err != nil):
+			t.Errorf("%q: %v, %v", text, ok, err)
+		case err != nil && (!errors.As(err, &p) || p.Status != http.StatusUnprocessableEntity || p.Errors[0].Location != "query.cursor"):
+			t.Errorf("%q: %v", text, err)
+		}
+	})
+}
+
+func TestAPageIsCutWhereTheNextBegins(t *testing.T) {
+	key := func(n int) []any { return []any{n} }
+	for _, c := range []struct{ rows, limit, items, last int }{{0, 2, 0, 0}, {1, 2, 1, 0}, {2, 2, 2, 0}, {3, 2, 2, 2}} {
+		rows := []int{1, 2, 3}[:c.rows]
+		page := service.PageOf(rows, c.limit, key)
+		last := 0
+		if _, err := (service.PageQuery{Cursor: page.NextCursor}).Key(&last); err != nil {
+			t.Error(err)
+		}
+		if len(page.Items) != c.items || last != c.last || page.Items == nil {
+			t.Errorf("%d rows: %+v", c.rows, page)
+		}
+	}
+}
