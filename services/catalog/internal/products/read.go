@@ -1,0 +1,58 @@
+package products
+
+import (
+	"context"
+	"fmt"
+	"math"
+
+	"orderflow/pkg/service"
+	"orderflow/pkg/sqldb"
+)
+
+// Get returns the product with a SKU, or [ErrUnknown].
+func (s *Store) Get(ctx context.Context, sku string) (Product, error) {
+	product, err := load(ctx, s.db, sku)
+	if err == nil && product.Version < 0 {
+		err = fmt.Errorf("product %s: %w", sku, ErrUnknown)
+	}
+	return product, err
+}
+
+// place is where a product stands in the list. SKUs break ties between products
+// listed in the same microsecond.
+type place struct {
+	listedAt int64
+	sku      string
+}
+
+// top is the place above the newest product.
+func top() place { return place{listedAt: math.MaxInt64} }
+
+// list returns up to limit products below a place, those listed last first.
+func (s *Store) list(ctx context.Context, below place, limit int) ([]Product, error) {
+	rows, err := s.db.Query(ctx, `SELECT `+columns+` FROM product
+		WHERE (listed_at, sku) < ($1, $2) ORDER BY listed_at DESC, sku DESC LIMIT $3`, below.listedAt, below.sku, limit)
+	if err != nil {
+		return nil, fmt.Errorf("list products: %w", err)
+	}
+	products, err := sqldb.Collect(rows, scan)
+	if err != nil {
+		return nil, fmt.Errorf("list products: %w", err)
+	}
+	return products, nil
+}
+
+// Ledger tells the sequence of the last event of each product, by SKU.
+func (s *Store) Ledger(ctx context.Context, after string, limit int) ([]service.LedgerRow, error) {
+	rows, err := s.db.Query(ctx, `SELECT sku, version FROM product WHERE sku > $1 ORDER BY sku LIMIT $2`, after, limit)
+	if err != nil {
+		return nil, fmt.Errorf("ledger of products: %w", err)
+	}
+	ledger, err := sqldb.Collect(rows, func(row sqldb.Row) (r service.LedgerRow, err error) {
+		return r, row.Scan(&r.Subject, &r.LastSequence)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("ledger of products: %w", err)
+	}
+	return ledger, nil
+}

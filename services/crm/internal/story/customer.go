@@ -1,0 +1,56 @@
+package story
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"orderflow/pkg/eventbus"
+	"orderflow/pkg/sqldb"
+)
+
+// customer is what one event tells about a customer: fields it does not tell
+// are zero, and their sequence is never.
+type customer struct {
+	registeredAt       int64
+	name, email        string
+	contactSequence    int64
+	address            string
+	addressSequence    int64
+	deactivatedAt      int64
+	deactivationReason string
+}
+
+// noteCustomer adds facts to the row of the customer that the event is about.
+func (s *Store) noteCustomer(ctx context.Context, tx sqldb.Tx, e eventbus.Event, c customer) error {
+	if err := identified("a customer", e.Subject); err != nil {
+		return err
+	}
+	_, err := tx.Exec(ctx, `INSERT INTO customer (customer_id, registered_at, name, email, contact_sequence,
+			address, address_sequence, deactivated_at, deactivation_reason, last_sequence, written_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+		ON CONFLICT (customer_id) DO UPDATE SET
+			registered_at = CASE WHEN customer.registered_at = 0 THEN excluded.registered_at ELSE customer.registered_at END,
+			name = CASE WHEN excluded.contact_sequence > customer.contact_sequence THEN excluded.name ELSE customer.name END,
+			email = CASE WHEN excluded.contact_sequence > customer.contact_sequence THEN excluded.email ELSE customer.email END,
+			contact_sequence = CASE WHEN excluded.contact_sequence > customer.contact_sequence
+				THEN excluded.contact_sequence ELSE customer.contact_sequence END,
+			address = CASE WHEN excluded.address_sequence > customer.address_sequence THEN excluded.address ELSE customer.address END,
+			address_sequence = CASE WHEN excluded.address_sequence > customer.address_sequence
+				THEN excluded.address_sequence ELSE customer.address_sequence END,
+			deactivated_at = CASE WHEN customer.deactivated_at = 0 THEN excluded.deactivated_at ELSE customer.deactivated_at END,
+			deactivation_reason = CASE WHEN customer.deactivated_at = 0
+				THEN excluded.deactivation_reason ELSE customer.deactivation_reason END,
+			last_sequence = CASE WHEN excluded.last_sequence > customer.last_sequence
+				THEN excluded.last_sequence ELSE customer.last_sequence END,
+			written_at = excluded.written_at`,
+		e.Subject, c.registeredAt, c.name, c.email, c.contactSequence, c.address, c.addressSequence,
+		c.deactivatedAt, c.deactivationReason, e.Sequence, sqldb.Micros(time.Now()))
+	if err != nil {
+		return fmt.Errorf("note %s of customer %s: %w", e.Type, e.Subject, err)
+	}
+	if c.email != "" {
+		tx.AfterCommit(s.ring) // mails may have waited for it
+	}
+	return nil
+}

@@ -1,0 +1,61 @@
+package story
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"orderflow/pkg/cause"
+	"orderflow/pkg/eventbus"
+	"orderflow/pkg/sqldb"
+	"orderflow/services/crm/internal/letters"
+)
+
+// Mail is a mail as clients see it.
+type Mail struct {
+	MailID  string       `json:"mailId"`
+	OrderID string       `json:"orderId"`
+	Kind    letters.Kind `json:"kind" enum:"order-confirmation,order-packed,order-dispatched,order-cancelled"`
+	To      string       `json:"to" doc:"empty while the customer's address is not known"`
+	Subject string       `json:"subject"`
+	Status  string       `json:"status" enum:"kept,queued,sent,failed" doc:"kept: there is no mail server"`
+	At      time.Time    `json:"at" doc:"when it was written; the trace of the order says when it went out"`
+}
+
+// The states of a mail:
+//
+//	kept                        there is no mail server
+//	queued ──▶ sent             it took the mail
+//	     └───▶ failed           it never will, or did not often enough
+const (
+	kept   = "kept"
+	queued = "queued"
+	sent   = "sent"
+	failed = "failed"
+)
+
+// mailID is the id of the one mail of a kind about an order.
+func mailID(orderID string, kind letters.Kind) string {
+	return cause.Derive(uuid.NameSpaceURL, "/orderflow/crm/mails/"+orderID+"/"+string(kind)).String()
+}
+
+// write adds the mail of a kind to the table, unless it is there.
+func (s *Store) write(ctx context.Context, tx sqldb.Tx, e eventbus.Event, kind letters.Kind, customerID string, now int64) error {
+	status, settledAt := kept, now
+	if s.sending {
+		status, settledAt = queued, 0
+	}
+	_, err := tx.Exec(ctx, `INSERT INTO mail (mail_id, order_id, customer_id, kind, status, recipient, attempts, due_at, reason,
+			correlation_id, causation_id, written_at, settled_at)
+		VALUES ($1, $2, $3, $4, $5, '', 0, $6, '', $7, $8, $6, $9) ON CONFLICT (mail_id) DO NOTHING`,
+		mailID(e.Subject, kind), e.Subject, customerID, string(kind), status, now, e.CorrelationID, e.ID, settledAt)
+	if err != nil {
+		return fmt.Errorf("write the %s of order %s: %w", kind, e.Subject, err)
+	}
+	if s.sending {
+		tx.AfterCommit(s.ring)
+	}
+	return nil
+}

@@ -1,0 +1,55 @@
+// Package customer registers customers and keeps what is known of them: over
+// HTTP, each as a stream of events whose personal fields are encrypted with a key
+// of their own.
+package customer
+
+import (
+	"context"
+	"embed"
+	"errors"
+
+	"orderflow/pkg/es"
+	"orderflow/pkg/relay"
+	"orderflow/pkg/service"
+	"orderflow/services/customer/internal/announce"
+	"orderflow/services/customer/internal/domain"
+	"orderflow/services/customer/internal/stored"
+	"orderflow/services/customer/internal/vault"
+	"orderflow/services/customer/internal/web"
+)
+
+//go:embed migrations
+var migrations embed.FS
+
+// Run runs the service until ctx ends.
+func Run(ctx context.Context, host service.Host) error {
+	svc, err := service.New("customer", "127.0.0.1:8081", host)
+	if err != nil {
+		return err
+	}
+	db, store, bus := svc.Database(), svc.EventStore(), svc.Bus(ctx)
+	if err := svc.Refused(); err != nil {
+		return err
+	}
+	svc.Migrate(db, migrations, relay.Migrate)
+
+	codec := stored.Codec{Sealer: vault.New(db)}
+	customers := es.NewRepository(store, "customer", codec, domain.Apply)
+
+	announcer := relay.New(relay.Config{
+		Name: "customer", Store: store, Prefixes: []string{"customer-"}, DB: db, Bus: bus,
+		Translate: announce.Translator{Codec: codec}.Translate,
+		Temporary: func(err error) bool { return errors.Is(err, vault.ErrUnavailable) },
+		Log:       svc.Log,
+	})
+	svc.Relay(announcer)
+
+	api := &web.API{Customers: customers}
+	api.Register(svc)
+	svc.ServeTrace(service.TraceRelay(announcer))
+	svc.ServeLedger(func(context.Context, string, int) ([]service.LedgerRow, error) {
+		return nil, nil // it keeps streams, and no read model that could lag behind them
+	})
+	svc.ServeDeadLetters(service.RelayBox{Relay: announcer})
+	return svc.Run(ctx)
+}

@@ -1,0 +1,143 @@
+package stored
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"orderflow/pkg/es"
+	"orderflow/services/customer/internal/domain"
+)
+
+// The names of the stored events.
+const (
+	Registered     = "customer-registered"
+	ContactChanged = "customer-contact-changed"
+	AddressChanged = "customer-address-changed"
+	Deactivated    = "customer-deactivated"
+)
+
+// Sealer encrypts and decrypts for one customer at a time; see package vault.
+type Sealer interface {
+	Seal(ctx context.Context, customer uuid.UUID, place string, text []byte) (string, error)
+	Open(ctx context.Context, customer uuid.UUID, place, sealed string) ([]byte, error)
+}
+
+type contactV1 struct {
+	Name  string `json:"name"`
+	Email string `json:"email"`
+}
+
+type addressV1 struct {
+	Line1    string `json:"line1"`
+	Line2    string `json:"line2,omitempty"`
+	City     string `json:"city"`
+	Postcode string `json:"postcode"`
+	Country  string `json:"country"`
+}
+
+// personalV1 is what is sealed: the fields that the event has.
+type personalV1 struct {
+	Contact *contactV1 `json:"contact,omitempty"`
+	Address *addressV1 `json:"address,omitempty"`
+	Reason  string     `json:"reason,omitempty"`
+}
+
+// eventV1 is what is stored. A reason is free text, and may name somebody: it is
+// sealed too.
+type eventV1 struct {
+	At       time.Time `json:"at"`
+	Personal string    `json:"personal"` // base64 of nonce and AES-256-GCM ciphertext
+}
+
+// Codec writes and reads the events of customers.
+type Codec struct{ Sealer Sealer }
+
+// Encode seals and writes an event in the newest version of its schema.
+func (c Codec) Encode(ctx context.Context, customer uuid.UUID, event domain.Event) (es.Encoded, error) {
+	switch e := event.(type) {
+	case domain.Registered:
+		contact, address := contactV1(e.Contact), addressV1(e.Address)
+		return c.seal(ctx, customer, Registered, e.At, personalV1{Contact: &contact, Address: &address})
+	case domain.ContactChanged:
+		contact := contactV1(e.Contact)
+		return c.seal(ctx, customer, ContactChanged, e.At, personalV1{Contact: &contact})
+	case domain.AddressChanged:
+		address := addressV1(e.Address)
+		return c.seal(ctx, customer, AddressChanged, e.At, personalV1{Address: &address})
+	case domain.Deactivated:
+		return c.seal(ctx, customer, Deactivated, e.At, personalV1{Reason: e.Reason})
+	default:
+		return es.Encoded{}, fmt.Errorf("no stored form of %T", event)
+	}
+}
+
+func (c Codec) seal(ctx context.Context, customer uuid.UUID, typ string, at time.Time, personal personalV1) (es.Encoded, error) {
+	text, err := json.Marshal(personal)
+	if err != nil {
+		return es.Encoded{}, err
+	}
+	sealed, err := c.Sealer.Seal(ctx, customer, typ, text)
+	if err != nil {
+		return es.Encoded{}, err
+	}
+	data, err := json.Marshal(eventV1{At: at, Personal: sealed})
+	return es.Encoded{Type: typ, Version: 1, Data: data}, err
+}
+
+// Decode opens and reads every version ever written.
+func (c Codec) Decode(ctx context.Context, r es.Recorded) (domain.Event, error) {
+	switch r.Type {
+	case Registered, ContactChanged, AddressChanged, Deactivated:
+	default:
+		return nil, fmt.Errorf("unknown event type %q", r.Type)
+	}
+	at, personal, err := c.open(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	switch r.Type {
+	case Registered:
+		if personal.Contact == nil || personal.Address == nil {
+			return nil, fmt.Errorf("%s: contact or address missing", r.Type)
+		}
+		return domain.Registered{Contact: domain.Contact(*personal.Contact), Address: domain.Address(*personal.Address), At: at}, nil
+	case ContactChanged:
+		if personal.Contact == nil {
+			return nil, fmt.Errorf("%s: contact missing", r.Type)
+		}
+		return domain.ContactChanged{Contact: domain.Contact(*personal.Contact), At: at}, nil
+	case AddressChanged:
+		if personal.Address == nil {
+			return nil, fmt.Errorf("%s: address missing", r.Type)
+		}
+		return domain.AddressChanged{Address: domain.Address(*personal.Address), At: at}, nil
+	default: // Deactivated
+		return domain.Deactivated{Reason: personal.Reason, At: at}, nil
+	}
+}
+
+func (c Codec) open(ctx context.Context, r es.Recorded) (time.Time, personalV1, error) {
+	var event eventV1
+	var personal personalV1
+	if r.Unreadable != nil {
+		return event.At, personal, fmt.Errorf("%s: %w", r.Type, r.Unreadable)
+	}
+	if r.Metadata.Version != 1 {
+		return event.At, personal, fmt.Errorf("%s: unknown version %d", r.Type, r.Metadata.Version)
+	}
+	if err := json.Unmarshal(r.Data, &event); err != nil {
+		return event.At, personal, fmt.Errorf("%s: %w", r.Type, err)
+	}
+	text, err := c.Sealer.Open(ctx, r.AggregateID(), r.Type, event.Personal)
+	if err != nil {
+		return event.At, personal, fmt.Errorf("%s: %w", r.Type, err)
+	}
+	if err := json.Unmarshal(text, &personal); err != nil {
+		return event.At, personal, fmt.Errorf("%s: %w", r.Type, err)
+	}
+	return event.At, personal, nil
+}

@@ -1,0 +1,107 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"orderflow/pkg/cause"
+	"orderflow/pkg/es"
+	"orderflow/pkg/service"
+	"orderflow/services/customer/internal/domain"
+)
+
+// API answers the requests.
+type API struct {
+	Customers *es.Repository[domain.Customer, domain.Event]
+}
+
+// Register adds the operations.
+func (a *API) Register(svc *service.Service) {
+	svc.TranslateErrors(problem)
+	service.Create(svc, "/customers", "Register a customer", a.register)
+	service.Get(svc, "/customers/{customerId}", "A customer as their stream tells it now", a.get)
+	service.Put(svc, "/customers/{customerId}/address", "Change the address", a.changeAddress)
+	service.Put(svc, "/customers/{customerId}/contact", "Change name and email", a.changeContact)
+	service.Post(svc, "/customers/{customerId}/deactivate", "End a customer's ordering", a.deactivate)
+}
+
+func (a *API) register(ctx context.Context, in *registerInput) (*createdOutput, error) {
+	c, id := cause.FromContext(ctx), cause.NewID()
+	state, version, err := a.Customers.Update(ctx, id, c, es.Precondition{}, func(customer domain.Customer) ([]domain.Event, error) {
+		return customer.Register(domain.Contact(in.Body.Contact), domain.Address(in.Body.Address), c.At)
+	})
+	if err != nil {
+		return nil, err
+	}
+	created := answer(id.String(), state, version)
+	return &createdOutput{Location: "/customers/" + id.String(), ETag: created.ETag, Body: created.Body}, nil
+}
+
+func (a *API) get(ctx context.Context, in *customerInput) (*customerOutput, error) {
+	id, err := service.PathID("customer", in.CustomerID)
+	if err != nil {
+		return nil, err
+	}
+	state, version, err := a.Customers.Load(ctx, id)
+	if errors.Is(err, es.ErrNotFound) {
+		return nil, domain.ErrNotRegistered
+	}
+	if err != nil {
+		return nil, err
+	}
+	return answer(in.CustomerID, state, version), nil
+}
+
+func (a *API) changeAddress(ctx context.Context, in *addressInput) (*customerOutput, error) {
+	return a.change(ctx, in.CustomerID, in.IfMatch, func(c domain.Customer, now time.Time) ([]domain.Event, error) {
+		return c.ChangeAddress(domain.Address(in.Body), now)
+	})
+}
+
+func (a *API) changeContact(ctx context.Context, in *contactInput) (*customerOutput, error) {
+	return a.change(ctx, in.CustomerID, in.IfMatch, func(c domain.Customer, now time.Time) ([]domain.Event, error) {
+		return c.ChangeContact(domain.Contact(in.Body), now)
+	})
+}
+
+func (a *API) deactivate(ctx context.Context, in *deactivateInput) (*customerOutput, error) {
+	return a.change(ctx, in.CustomerID, in.IfMatch, func(c domain.Customer, now time.Time) ([]domain.Event, error) {
+		return c.Deactivate(in.Body.Reason, now)
+	})
+}
+
+// change carries out a command on a customer that exists.
+func (a *API) change(
+	ctx context.Context, customerID, ifMatch string, decide func(domain.Customer, time.Time) ([]domain.Event, error),
+) (*customerOutput, error) {
+	id, err := service.PathID("customer", customerID)
+	if err != nil {
+		return nil, err
+	}
+	precondition, err := service.Precondition(ifMatch)
+	if err != nil {
+		return nil, err
+	}
+	c := cause.FromContext(ctx)
+	state, version, err := a.Customers.Update(ctx, id, c, precondition, func(customer domain.Customer) ([]domain.Event, error) {
+		return decide(customer, c.At)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return answer(customerID, state, version), nil
+}
+
+// problem says which of the service's own errors are whose fault.
+func problem(err error) error {
+	switch {
+	case errors.Is(err, domain.ErrNotRegistered):
+		return service.NewProblem(http.StatusNotFound, "not-found", err.Error())
+	case errors.Is(err, domain.ErrDeactivated):
+		return service.NewProblem(http.StatusConflict, "customer-deactivated", err.Error())
+	default:
+		return nil
+	}
+}

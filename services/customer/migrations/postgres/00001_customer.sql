@@ -1,0 +1,6 @@
+-- +goose Up
+CREATE TABLE customer_key (
+    customer_id TEXT PRIMARY KEY,
+    secret      BYTEA NOT NULL,
+    created_at  BIGINT NOT NULL
+);

@@ -1,0 +1,37 @@
+package dispatch
+
+import (
+	"context"
+
+	"orderflow/pkg/inbox"
+	"orderflow/pkg/outbox"
+	"orderflow/pkg/service"
+	"orderflow/services/dispatch/internal/shipments"
+)
+
+// Run is the dispatch service, from its settings to its end: it returns nil when
+// ctx ends, and an error only when the service can never work as it is set up.
+func Run(ctx context.Context, host service.Host) error {
+	svc, err := service.New("dispatch", "127.0.0.1:8084", host)
+	if err != nil {
+		return err
+	}
+	db, bus := svc.Database(), svc.Bus(ctx)
+	if err := svc.Refused(); err != nil {
+		return err
+	}
+	out := outbox.New(db, bus, svc.Log, outbox.Options{})
+	in := inbox.New(db, "dispatch", svc.Log, inbox.Options{})
+	store := shipments.New(db, out)
+	store.Listen(in)
+
+	svc.Migrate(db, shipments.Migrations(), inbox.Migrate, outbox.Migrate)
+	svc.Publish(out)
+	svc.Consume(bus, in)
+
+	shipments.Serve(svc, store)
+	svc.ServeTrace(service.TraceInbox(in), service.TraceOutbox(out), store.Trace)
+	svc.ServeLedger(store.Ledger)
+	svc.ServeDeadLetters(service.InboxBox{Inbox: in}, service.OutboxBox{Outbox: out})
+	return svc.Run(ctx)
+}

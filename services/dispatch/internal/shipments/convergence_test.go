@@ -1,0 +1,130 @@
+package shipments
+
+import (
+	"context"
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"pgregory.net/rapid"
+
+	"orderflow/pkg/cause"
+	"orderflow/pkg/eventbus"
+)
+
+// facts compares rows without what differs between any two of them.
+var facts = cmpopts.IgnoreFields(Shipment{}, "OrderID", "CustomerID", "ChangedAt")
+
+// copied is what the row of a customer says.
+type copied struct {
+	Name, Address                 string
+	NameSequence, AddressSequence int64
+}
+
+func (w *world) copied(ctx context.Context, customerID string) (c copied, err error) {
+	return c, w.db.QueryRow(ctx, `SELECT name, address, name_sequence, address_sequence FROM customer WHERE customer_id = $1`,
+		customerID).Scan(&c.Name, &c.Address, &c.NameSequence, &c.AddressSequence)
+}
+
+// story is what the other services say about one order and its customer, in
+// order. Whether the order is cancelled differs.
+func story(orderID, customerID string, cancelled bool) []eventbus.Event {
+	events := []eventbus.Event{
+		createdEvent(customerID), movedEvent(customerID, "2 Second Street", 1), renamedEvent(customerID, "Countess Ada", 2),
+		packedEvent(orderID, customerID), movedEvent(customerID, "3 Third Street", 4), renamedEvent(customerID, "Ada Lovelace", 7),
+	}
+	if cancelled {
+		events = append(events, cancelledEvent(orderID))
+	}
+	return events
+}
+
+func TestAnyOrderOfDeliveryWithAnyDuplicatesGivesTheSameRows(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		for _, cancelled := range []bool{false, true} {
+			order, customer := cause.NewID().String(), cause.NewID().String()
+			w.deliver(t, story(order, customer, cancelled)...)
+			wantShipment, err := load(t.Context(), w.db, order)
+			if err != nil {
+				t.Fatal(err)
+			}
+			wantCustomer, err := w.copied(t.Context(), customer)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if wantShipment.Recipient != "Ada Lovelace" || wantShipment.Address.Line1 != "3 Third Street" {
+				t.Fatalf("got %+v, want the newest name and address", wantShipment)
+			}
+			rapid.Check(t, func(t *rapid.T) {
+				order, customer := cause.NewID().String(), cause.NewID().String()
+				once := story(order, customer, cancelled)
+				events := slices.Concat(once, rapid.SliceOfN(rapid.SampledFrom(once), 0, 5).Draw(t, "duplicates"))
+				events = rapid.Permutation(events).Draw(t, "order")
+				for len(events) > 0 {
+					n := rapid.IntRange(1, len(events)).Draw(t, "batch")
+					in := w.inboxes[rapid.IntRange(0, 1).Draw(t, "inbox")]
+					if err := deliver(t.Context(), in, events[:n]...); err != nil {
+						t.Fatal(err)
+					}
+					events = events[n:]
+				}
+				gotShipment, err := load(t.Context(), w.db, order)
+				if err != nil {
+					t.Fatal(err)
+				}
+				gotCustomer, err := w.copied(t.Context(), customer)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if diff := cmp.Diff(wantShipment, gotShipment, facts) + cmp.Diff(wantCustomer, gotCustomer); diff != "" {
+					t.Fatalf("rows differ (-in order +got):\n%s", diff)
+				}
+			})
+		}
+	})
+}
+
+// A person may be at work while the events are on their way. Whoever is first
+// wins, and what was announced is what the row says.
+func TestAPersonAndACancellationEndInARowThatWasAnnounced(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		rapid.Check(t, func(rt *rapid.T) {
+			order, customer := cause.NewID().String(), cause.NewID().String()
+			steps := map[string]func(){
+				"created":   func() { w.deliver(t, createdEvent(customer)) },
+				"moved":     func() { w.deliver(t, movedEvent(customer, "2 Second Street", 1)) },
+				"packed":    func() { w.deliver(t, packedEvent(order, customer)) },
+				"cancelled": func() { w.deliver(t, cancelledEvent(order)) },
+			}
+			sequence := []string{"created", "moved", "packed", "cancelled", "dispatch", "dispatch", "dispatch"}
+			sent := Address{}
+			for _, step := range rapid.Permutation(sequence).Draw(rt, "steps") {
+				if step != "dispatch" {
+					steps[step]()
+					continue
+				}
+				if s, err := w.Dispatch(t.Context(), order, Precondition{}, "DHL", "JD014"); err == nil && sent == (Address{}) {
+					sent = s.Address
+				}
+			}
+			shipment, err := w.Get(t.Context(), order)
+			if err != nil || shipment.CancelledAt.IsZero() {
+				rt.Fatalf("the cancellation is lost: %+v, %v", shipment, err)
+			}
+			announced := len(w.announced(t, order))
+			switch shipment.Status() {
+			case StatusDispatched:
+				if announced != 1 || shipment.Address != sent || shipment.Recipient != "Ada" {
+					rt.Fatalf("%d announced, sent to %v, the row says %+v", announced, sent, shipment)
+				}
+			case StatusCancelled:
+				if announced != 0 || sent != (Address{}) {
+					rt.Fatalf("cancelled, but %d announced and sent to %v", announced, sent)
+				}
+			default:
+				rt.Fatalf("got %q", shipment.Status())
+			}
+		})
+	})
+}

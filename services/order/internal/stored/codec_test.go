@@ -1,0 +1,132 @@
+package stored_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
+
+	"orderflow/pkg/es"
+	"orderflow/services/order/internal/domain"
+	"orderflow/services/order/internal/stored"
+)
+
+const customer = "01928f3e-5b7a-7c1d-9e2f-3a4b5c6d7e8f"
+
+var order = uuid.MustParse("01928f40-0a1b-7c2d-8e3f-405162738495")
+
+// goldens are the events as they were written, one file a version in testdata.
+// A line, once here, is never changed or removed: the same bytes are in event
+// stores.
+var goldens = []struct {
+	typ     string
+	version int
+	newest  bool // this is what is written today
+	means   domain.Event
+}{
+	{stored.Placed, 1, true, domain.Placed{
+		CustomerID: customer,
+		Lines: []domain.Line{
+			{SKU: "mug", Name: `Mug "Grüße"`, Quantity: 2, UnitPrice: domain.Money{Amount: 1250, Currency: "EUR"}},
+			{SKU: "plate-9", Name: "Plate", Quantity: 1, UnitPrice: domain.Money{Amount: 0, Currency: "EUR"}},
+		},
+		Total: domain.Money{Amount: 2500, Currency: "EUR"},
+		At:    time.Date(2026, 3, 14, 15, 9, 26, 535897932, time.UTC),
+	}},
+	{stored.Packed, 1, true, domain.Packed{At: time.Date(2026, 3, 14, 16, 0, 0, 500_000_000, time.UTC)}},
+	{stored.Dispatched, 1, true, domain.Dispatched{At: time.Date(2026, 3, 15, 8, 0, 0, 0, time.UTC)}},
+	{stored.Cancelled, 1, true, domain.Cancelled{
+		CustomerID: customer, Reason: "out of stock", By: domain.ByPacking, At: time.Date(2026, 3, 14, 17, 0, 0, 0, time.UTC),
+	}},
+}
+
+func file(typ string, version int) string {
+	return filepath.Join("testdata", typ+".v"+string(rune('0'+version))+".json")
+}
+
+func TestEveryVersionEverWrittenIsRead(t *testing.T) {
+	for _, golden := range goldens {
+		t.Run(filepath.Base(file(golden.typ, golden.version)), func(t *testing.T) {
+			text, err := os.ReadFile(file(golden.typ, golden.version))
+			if err != nil {
+				t.Fatal(err)
+			}
+			event, err := stored.Codec{}.Decode(t.Context(), recorded(golden.typ, golden.version, string(text)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(golden.means, event); diff != "" {
+				t.Error(diff)
+			}
+			if !golden.newest {
+				return
+			}
+			encoded, err := stored.Codec{}.Encode(t.Context(), order, golden.means)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if encoded.Type != golden.typ || encoded.Version != golden.version {
+				t.Errorf("written as %s version %d", encoded.Type, encoded.Version)
+			}
+			var indented bytes.Buffer
+			if err := json.Indent(&indented, encoded.Data, "", "  "); err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(strings.TrimSpace(string(text)), indented.String()); diff != "" {
+				t.Errorf("it is no longer written as it was: add a version instead\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestEveryGoldenFileIsRead(t *testing.T) {
+	found, err := filepath.Glob(filepath.Join("testdata", "*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	listed := map[string]bool{}
+	for _, golden := range goldens {
+		listed[file(golden.typ, golden.version)] = true
+	}
+	for _, path := range found {
+		if !listed[path] {
+			t.Errorf("%s is read by no test", path)
+		}
+	}
+	if len(found) != len(listed) {
+		t.Errorf("%d files for %d versions", len(found), len(listed))
+	}
+}
+
+func recorded(typ string, version int, data string) es.Recorded {
+	return es.Recorded{
+		Type: typ, Stream: es.StreamName("order", order), Data: []byte(data), Metadata: es.Metadata{Version: version},
+	}
+}
+
+// What cannot be understood is never taken for something else.
+func TestWhatIsNotUnderstoodIsAnError(t *testing.T) {
+	const packed = `{"packedAt":"2026-03-14T16:00:00Z"}`
+	for name, r := range map[string]es.Recorded{
+		"unknown type":    recorded("order-teleported", 1, packed),
+		"unknown version": recorded(stored.Packed, 2, packed),
+		"no version":      recorded(stored.Packed, 0, packed),
+		"no JSON":         recorded(stored.Packed, 1, "packed"),
+		"cut off":         recorded(stored.Placed, 1, `{"customerId":"x"`),
+		"another shape":   recorded(stored.Cancelled, 1, `{"reason":7}`),
+		"no time":         recorded(stored.Dispatched, 1, `{"dispatchedAt":"yesterday"}`),
+		"no metadata":     {Type: stored.Packed, Data: []byte(packed), Metadata: es.Metadata{Version: 1}, Unreadable: es.ErrUnreadable},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if event, err := (stored.Codec{}).Decode(t.Context(), r); err == nil {
+				t.Errorf("taken for %#v", event)
+			}
+		})
+	}
+}

@@ -1,0 +1,43 @@
+package jobs
+
+import (
+	"testing"
+
+	"orderflow/contracts/contractstest"
+	"orderflow/pkg/cause"
+	"orderflow/pkg/eventbus"
+)
+
+func TestWhatIsAnnouncedKeepsItsContract(t *testing.T) {
+	c := cause.FromContext(t.Context())
+	job := pending()
+	job.OrderID, job.CustomerID = cause.NewID().String(), cause.NewID().String()
+	for _, announce := range []func() (eventbus.Event, error){
+		func() (eventbus.Event, error) { return announcePacked(must(job.Pack("Ada", later)), c) },
+		func() (eventbus.Event, error) { return announceRejected(must(job.Reject("no mugs", later)), c) },
+	} {
+		e, err := announce()
+		if err != nil {
+			t.Fatal(err)
+		}
+		contractstest.Valid(t, e)
+	}
+}
+
+func TestEverySampleOfWhatIsReadIsUnderstood(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		for _, e := range contractstest.Samples(t, orderPlaced) {
+			w.deliver(t, e)
+			job, err := w.Get(t.Context(), e.Subject)
+			if err != nil || job.CustomerID == "" || len(job.Lines) == 0 || job.Lines[0].SKU == "" || job.Lines[0].Quantity == 0 {
+				t.Errorf("sample %s: got %+v, %v", e.ID, job, err)
+			}
+		}
+		for _, e := range contractstest.Samples(t, orderCancelled) {
+			w.deliver(t, e)
+			if job, err := load(t.Context(), w.db, e.Subject); err != nil || job.CancelledAt.IsZero() {
+				t.Errorf("sample %s: got %+v, %v", e.ID, job, err)
+			}
+		}
+	})
+}

@@ -1,0 +1,113 @@
+package jobs
+
+import (
+	"slices"
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"pgregory.net/rapid"
+
+	"orderflow/pkg/cause"
+	"orderflow/pkg/eventbus"
+)
+
+// facts compares rows without what differs between any two of them.
+var facts = cmpopts.IgnoreFields(Job{}, "OrderID", "ChangedAt")
+
+func TestAnyOrderOfDeliveryWithAnyDuplicatesGivesTheSameRow(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		inOrder := func(orderID string) []eventbus.Event {
+			return []eventbus.Event{placedEvent(orderID), cancelledEvent(orderID)}
+		}
+		straight := cause.NewID().String()
+		w.deliver(t, inOrder(straight)...)
+		want, err := load(t.Context(), w.db, straight)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want.Status() != StatusCancelled || len(want.Lines) != 2 {
+			t.Fatalf("got %+v, want a cancelled job", want)
+		}
+		rapid.Check(t, func(t *rapid.T) {
+			orderID := cause.NewID().String()
+			once := inOrder(orderID)
+			events := slices.Concat(once, rapid.SliceOfN(rapid.SampledFrom(once), 0, 4).Draw(t, "duplicates"))
+			events = rapid.Permutation(events).Draw(t, "order")
+			for len(events) > 0 {
+				n := rapid.IntRange(1, len(events)).Draw(t, "batch")
+				in := w.inboxes[rapid.IntRange(0, 1).Draw(t, "inbox")]
+				if err := deliver(t.Context(), in, events[:n]...); err != nil {
+					t.Fatal(err)
+				}
+				events = events[n:]
+			}
+			got, err := load(t.Context(), w.db, orderID)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(want, got, facts); diff != "" {
+				t.Fatalf("rows differ (-in order +got):\n%s", diff)
+			}
+		})
+	})
+}
+
+func TestTwoFactsThatArriveAtOnceAreBothNoted(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		for range 20 {
+			orderID := cause.NewID().String()
+			var both sync.WaitGroup
+			for i, e := range []eventbus.Event{placedEvent(orderID), cancelledEvent(orderID)} {
+				both.Go(func() {
+					if err := deliver(t.Context(), w.inboxes[i], e); err != nil {
+						t.Error(err)
+					}
+				})
+			}
+			both.Wait()
+			if job, err := w.Get(t.Context(), orderID); err != nil || job.Status() != StatusCancelled || job.Version != 1 {
+				t.Fatalf("got %+v, %v, want it placed and cancelled", job, err)
+			}
+		}
+	})
+}
+
+// A packer may be at work while the cancellation is on its way. Whoever is first
+// wins, and what was announced is what the row says.
+func TestAPackerAndACancellationEndInARowThatWasAnnounced(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		rapid.Check(t, func(rt *rapid.T) {
+			orderID := cause.NewID().String()
+			steps := rapid.Permutation([]string{"placed", "cancelled", "pack", "pack", "reject"}).Draw(rt, "steps")
+			for _, step := range steps {
+				switch step {
+				case "placed":
+					w.deliver(t, placedEvent(orderID))
+				case "cancelled":
+					w.deliver(t, cancelledEvent(orderID))
+				case "pack":
+					_, _ = w.Pack(t.Context(), orderID, Precondition{}, "Ada") // may be refused
+				case "reject":
+					_, _ = w.Reject(t.Context(), orderID, Precondition{}, "no mugs") // may be refused
+				}
+			}
+			job, err := w.Get(t.Context(), orderID)
+			if err != nil {
+				rt.Fatal(err)
+			}
+			if job.CancelledAt.IsZero() {
+				rt.Fatalf("the cancellation is lost: %+v", job)
+			}
+			var types []string
+			for _, e := range w.announced(t, orderID) {
+				types = append(types, e.Type)
+			}
+			want := map[Status][]string{StatusPacked: {packedV1}, StatusRejected: {rejectedV1}, StatusCancelled: nil}
+			if diff := cmp.Diff(want[job.Status()], types); diff != "" {
+				rt.Fatalf("%s job after %v (-want +announced):\n%s", job.Status(), steps, diff)
+			}
+		})
+	})
+}

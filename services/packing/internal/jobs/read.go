@@ -1,0 +1,81 @@
+package jobs
+
+import (
+	"context"
+	"fmt"
+	"math"
+
+	"orderflow/pkg/service"
+	"orderflow/pkg/sqldb"
+)
+
+// Get returns the job of an order, or [ErrUnknown].
+func (s *Store) Get(ctx context.Context, orderID string) (Job, error) {
+	job, err := load(ctx, s.db, orderID)
+	if err == nil && job.Status() == StatusUnknown {
+		err = fmt.Errorf("job %s: %w", orderID, ErrUnknown)
+	}
+	return job, err
+}
+
+// place is where a job stands in the list. Ids break ties between orders placed
+// in the same microsecond.
+type place struct {
+	placedAt int64
+	orderID  string
+}
+
+// top is the place above the newest job.
+func top() place { return place{placedAt: math.MaxInt64} }
+
+// list returns up to limit jobs below a place, newest orders first; an empty
+// status means any.
+func (s *Store) list(ctx context.Context, status Status, below place, limit int) ([]Job, error) {
+	where, args := `placed_at > 0`, []any{below.placedAt, below.orderID, limit}
+	if status != StatusUnknown {
+		where, args = `status = $4`, append(args, string(status))
+	}
+	rows, err := s.db.Query(ctx, `SELECT `+columns+` FROM job WHERE `+where+`
+		AND (placed_at, order_id) < ($1, $2) ORDER BY placed_at DESC, order_id DESC LIMIT $3`, args...)
+	if err != nil {
+		return nil, fmt.Errorf("list jobs: %w", err)
+	}
+	jobs, err := sqldb.Collect(rows, scan)
+	if err != nil {
+		return nil, fmt.Errorf("list jobs: %w", err)
+	}
+	return jobs, nil
+}
+
+// Ledger tells up to which of the order's events each job has come, by order.
+// Rows of orders that have not arrived are among them.
+func (s *Store) Ledger(ctx context.Context, after string, limit int) ([]service.LedgerRow, error) {
+	rows, err := s.db.Query(ctx,
+		`SELECT order_id, order_sequence FROM job WHERE order_id > $1 ORDER BY order_id LIMIT $2`, after, limit)
+	if err != nil {
+		return nil, fmt.Errorf("ledger of jobs: %w", err)
+	}
+	ledger, err := sqldb.Collect(rows, func(row sqldb.Row) (r service.LedgerRow, err error) {
+		return r, row.Scan(&r.Subject, &r.LastSequence)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("ledger of jobs: %w", err)
+	}
+	return ledger, nil
+}
+
+// Trace tells what the row of an order's job says now, and since when.
+func (s *Store) Trace(ctx context.Context, orderID string) ([]service.TraceItem, error) {
+	job, err := load(ctx, s.db, orderID)
+	if err != nil || job.Version < 0 {
+		return nil, err
+	}
+	detail := string(job.Status())
+	if job.Status() == StatusUnknown {
+		detail = "cancelled before it was placed"
+	}
+	return []service.TraceItem{{
+		At: job.ChangedAt, Kind: "wrote", ID: orderID, Type: "job", Sequence: &job.Version,
+		CorrelationID: job.CorrelationID, Detail: detail,
+	}}, nil
+}

@@ -1,0 +1,37 @@
+package packing
+
+import (
+	"context"
+
+	"orderflow/pkg/inbox"
+	"orderflow/pkg/outbox"
+	"orderflow/pkg/service"
+	"orderflow/services/packing/internal/jobs"
+)
+
+// Run is the packing service, from its settings to its end: it returns nil when
+// ctx ends, and an error only when the service can never work as it is set up.
+func Run(ctx context.Context, host service.Host) error {
+	svc, err := service.New("packing", "127.0.0.1:8083", host)
+	if err != nil {
+		return err
+	}
+	db, bus := svc.Database(), svc.Bus(ctx)
+	if err := svc.Refused(); err != nil {
+		return err
+	}
+	out := outbox.New(db, bus, svc.Log, outbox.Options{})
+	in := inbox.New(db, "packing", svc.Log, inbox.Options{})
+	store := jobs.New(db, out)
+	store.Listen(in)
+
+	svc.Migrate(db, jobs.Migrations(), inbox.Migrate, outbox.Migrate)
+	svc.Publish(out)
+	svc.Consume(bus, in)
+
+	jobs.Serve(svc, store)
+	svc.ServeTrace(service.TraceInbox(in), service.TraceOutbox(out), store.Trace)
+	svc.ServeLedger(store.Ledger)
+	svc.ServeDeadLetters(service.InboxBox{Inbox: in}, service.OutboxBox{Outbox: out})
+	return svc.Run(ctx)
+}

@@ -1,0 +1,63 @@
+package figures
+
+import (
+	"context"
+
+	"orderflow/pkg/eventbus"
+	"orderflow/pkg/inbox"
+	"orderflow/pkg/sqldb"
+)
+
+// What reporting reads.
+const (
+	customerCreated     = "customer.events.created.v1"
+	customerDeactivated = "customer.events.deactivated.v1"
+	priceChanged        = "catalog.events.price_changed.v1"
+	orderPlaced         = "order.events.placed.v1"
+	orderCancelled      = "order.events.cancelled.v1"
+	orderPacked         = "packing.events.packed.v1"
+	orderDispatched     = "dispatch.events.dispatched.v1"
+)
+
+// Money is an amount in minor units of an ISO 4217 currency.
+type Money struct {
+	Amount   int64  `json:"amount"`
+	Currency string `json:"currency"`
+}
+
+type (
+	// placed is what reporting reads of an order: not who ordered, nor what.
+	placed struct {
+		Total Money `json:"total"`
+	}
+	price struct {
+		NewPrice Money `json:"newPrice"`
+	}
+	// happened is all that reporting reads of the others.
+	happened struct{}
+)
+
+// Listen registers what happens when the others tell something.
+func (s *Store) Listen(in *inbox.Inbox) {
+	inbox.On(in, orderPlaced, func(ctx context.Context, tx sqldb.Tx, e eventbus.Event, data placed) error {
+		return s.note(ctx, tx, e, order{placedAt: sqldb.Micros(e.Time), amount: data.Total.Amount, currency: data.Total.Currency})
+	})
+	inbox.On(in, orderPacked, func(ctx context.Context, tx sqldb.Tx, e eventbus.Event, _ happened) error {
+		return s.note(ctx, tx, e, order{packedAt: sqldb.Micros(e.Time)})
+	})
+	inbox.On(in, orderDispatched, func(ctx context.Context, tx sqldb.Tx, e eventbus.Event, _ happened) error {
+		return s.note(ctx, tx, e, order{dispatchedAt: sqldb.Micros(e.Time)})
+	})
+	inbox.On(in, orderCancelled, func(ctx context.Context, tx sqldb.Tx, e eventbus.Event, _ happened) error {
+		return s.note(ctx, tx, e, order{cancelledAt: sqldb.Micros(e.Time)})
+	})
+	inbox.On(in, customerCreated, func(ctx context.Context, tx sqldb.Tx, e eventbus.Event, _ happened) error {
+		return noteCustomer(ctx, tx, e, sqldb.Micros(e.Time), 0)
+	})
+	inbox.On(in, customerDeactivated, func(ctx context.Context, tx sqldb.Tx, e eventbus.Event, _ happened) error {
+		return noteCustomer(ctx, tx, e, 0, sqldb.Micros(e.Time))
+	})
+	inbox.On(in, priceChanged, func(ctx context.Context, tx sqldb.Tx, e eventbus.Event, data price) error {
+		return notePrice(ctx, tx, e, data.NewPrice)
+	})
+}
