@@ -1,0 +1,215 @@
+package client
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"time"
+)
+
+// Money is an amount in minor units.
+type Money struct {
+	Amount   int64  `json:"amount"`
+	Currency string `json:"currency"`
+}
+
+// String writes the money with two decimals, as the currencies used here have.
+func (m Money) String() string {
+	return fmt.Sprintf("%d.%02d %s", m.Amount/100, m.Amount%100, m.Currency)
+}
+
+// Product is what the catalog lists.
+type Product struct {
+	SKU   string `json:"sku"`
+	Name  string `json:"name"`
+	Price Money  `json:"price"`
+}
+
+// ListProduct adds a product to the catalog.
+func (c *Client) ListProduct(ctx context.Context, product Product) error {
+	return c.post(ctx, "catalog", "/products", product, nil)
+}
+
+// Address is a postal address.
+type Address struct {
+	Line1    string `json:"line1"`
+	City     string `json:"city"`
+	Postcode string `json:"postcode"`
+	Country  string `json:"country"`
+}
+
+// Customer is somebody who orders.
+type Customer struct {
+	ID      string  `json:"customerId,omitempty"`
+	Name    string  `json:"name"`
+	Email   string  `json:"email"`
+	Address Address `json:"address"`
+}
+
+// RegisterCustomer registers a customer and returns it with its id.
+func (c *Client) RegisterCustomer(ctx context.Context, customer Customer) (Customer, error) {
+	var registered Customer
+	err := c.post(ctx, "customer", "/customers", customer, &registered)
+	return registered, err
+}
+
+// Line is one line of an order.
+type Line struct {
+	SKU      string `json:"sku"`
+	Quantity int    `json:"quantity"`
+}
+
+// Order is an order as the order service tells it.
+type Order struct {
+	ID           string `json:"orderId"`
+	Status       string `json:"status"`
+	Total        Money  `json:"total"`
+	CancelReason string `json:"cancelReason"`
+}
+
+// PlaceOrder places an order.
+func (c *Client) PlaceOrder(ctx context.Context, customerID string, lines ...Line) (Order, error) {
+	var placed Order
+	body := struct {
+		CustomerID string `json:"customerId"`
+		Lines      []Line `json:"lines"`
+	}{customerID, lines}
+	err := c.post(ctx, "order", "/orders", body, &placed)
+	return placed, err
+}
+
+// Order reads an order.
+func (c *Client) Order(ctx context.Context, id string) (Order, error) {
+	var order Order
+	err := c.get(ctx, "order", "/orders/"+id, &order)
+	return order, err
+}
+
+// CancelOrder cancels an order for its customer.
+func (c *Client) CancelOrder(ctx context.Context, id, reason string) error {
+	return c.post(ctx, "order", "/orders/"+id+"/cancel", map[string]string{"reason": reason}, nil)
+}
+
+// JobStatus reads how far packing is with an order.
+func (c *Client) JobStatus(ctx context.Context, orderID string) (string, error) {
+	var job struct{ Status string }
+	err := c.get(ctx, "packing", "/jobs/"+orderID, &job)
+	return job.Status, err
+}
+
+// Pack says that somebody has packed an order.
+func (c *Client) Pack(ctx context.Context, orderID, packer string) error {
+	return c.post(ctx, "packing", "/jobs/"+orderID+"/pack", map[string]string{"packedBy": packer}, nil)
+}
+
+// Reject says that an order cannot be packed.
+func (c *Client) Reject(ctx context.Context, orderID, reason string) error {
+	return c.post(ctx, "packing", "/jobs/"+orderID+"/reject", map[string]string{"reason": reason}, nil)
+}
+
+// Shipment is what dispatch sends.
+type Shipment struct {
+	Status    string   `json:"status"`
+	Recipient string   `json:"recipient"`
+	Address   *Address `json:"address"`
+}
+
+// Shipment reads a shipment.
+func (c *Client) Shipment(ctx context.Context, orderID string) (Shipment, error) {
+	var shipment Shipment
+	err := c.get(ctx, "dispatch", "/shipments/"+orderID, &shipment)
+	return shipment, err
+}
+
+// Dispatch says that a shipment is on its way.
+func (c *Client) Dispatch(ctx context.Context, orderID, carrier, trackingNumber string) error {
+	body := map[string]string{"carrier": carrier, "trackingNumber": trackingNumber}
+	return c.post(ctx, "dispatch", "/shipments/"+orderID+"/dispatch", body, nil)
+}
+
+// Story is what crm keeps about a customer.
+type Story struct {
+	Name   string
+	Email  string
+	Orders []struct {
+		OrderID string
+		Status  string
+		Total   Money
+	}
+	Mails []struct {
+		OrderID, Kind, Subject, Status string
+	}
+}
+
+// Story reads a customer's story.
+func (c *Client) Story(ctx context.Context, customerID string) (Story, error) {
+	var story Story
+	err := c.get(ctx, "crm", "/customers/"+customerID, &story)
+	return story, err
+}
+
+// Summary is what reporting shows.
+type Summary struct {
+	OrdersByStatus map[string]int
+	Revenue        []Money
+}
+
+// Orders is the number of orders that reporting knows.
+func (s Summary) Orders() int {
+	total := 0
+	for _, n := range s.OrdersByStatus {
+		total += n
+	}
+	return total
+}
+
+// Summary reads the figures for management.
+func (c *Client) Summary(ctx context.Context) (Summary, error) {
+	var summary Summary
+	err := c.get(ctx, "reporting", "/summary", &summary)
+	return summary, err
+}
+
+// TraceItem is one thing that happened to an order in one service.
+type TraceItem struct {
+	At       time.Time
+	Kind     string
+	Type     string
+	Detail   string
+	Attempts int
+	Sequence *int64
+	// Service is where it happened.
+	Service string `json:"-"`
+}
+
+// Trace reads what happened to an order in one service.
+func (c *Client) Trace(ctx context.Context, service, orderID string) ([]TraceItem, error) {
+	var trace struct{ Items []TraceItem }
+	if err := c.get(ctx, service, "/trace/"+orderID, &trace); err != nil {
+		return nil, err
+	}
+	for i := range trace.Items {
+		trace.Items[i].Service = service
+	}
+	return trace.Items, nil
+}
+
+// Ledger calls visit with the subject of every row that a service has, page by page.
+func (c *Client) Ledger(ctx context.Context, service string, visit func(subject string)) error {
+	for cursor := ""; ; {
+		var page struct {
+			Items      []struct{ Subject string }
+			NextCursor string
+		}
+		if err := c.get(ctx, service, "/ledger?limit=100&cursor="+url.QueryEscape(cursor), &page); err != nil {
+			return err
+		}
+		for _, row := range page.Items {
+			visit(row.Subject)
+		}
+		if page.NextCursor == "" {
+			return nil
+		}
+		cursor = page.NextCursor
+	}
+}

@@ -1,0 +1,6 @@
+// Package demo tells the story of three orders, as the services that saw them tell it: one that is packed and
+// dispatched, one that packing rejects, and one that its customer cancels.
+//
+// Every sentence is printed after what it says has been seen over HTTP; a step that does not happen in time ends the
+// story with an error that names it.
+package demo

@@ -1,0 +1,28 @@
+// Command orderflow runs the whole order system on one machine and lets people try it: start it, stop it, watch a few
+// orders go through it, and measure it.
+//
+//	orderflow run       everything in this process, in the foreground
+//	orderflow up        the same in the background, or the containers of deploy/compose.yml where Docker answers
+//	orderflow demo      the story of three orders, told by the services that saw them
+//	orderflow load      how fast it is here
+//
+// A command that cannot do its work ends with exit code 1 and one line that says what to change; a command line that
+// makes no sense ends with 2.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/caarlos0/env/v11"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal ends the process at once
+	code := run(ctx, os.Args[1:], terminal{Out: os.Stdout, Err: os.Stderr, Environ: env.ToMap(os.Environ())})
+	stop()
+	os.Exit(code)
+}
