@@ -1,0 +1,100 @@
+# What people and CI do with this repository. Nothing here needs more than Go and make; what else is there is used.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+export GOTOOLCHAIN := local
+export GOFLAGS ?= -buildvcs=false
+
+BIN := bin
+# DATA is where the embedded stack keeps its data, its log and its process id.
+DATA ?= data
+# STACK forces docker or embedded; auto takes Docker when it answers and has the images.
+export STACK ?= auto
+
+GOLANGCI_LINT_VERSION := v2.15.0
+GOFUMPT_VERSION := v0.12.0
+
+##@ Run it
+
+.PHONY: up
+up: build ## Start everything in the background and wait until it is ready (STACK=docker|embedded forces one)
+	@$(BIN)/orderflow up --data $(DATA)
+
+.PHONY: down
+down: build ## Stop what up started; the data stays
+	@$(BIN)/orderflow down --data $(DATA)
+
+.PHONY: status
+status: build ## Say what runs, and what each service waits for
+	@$(BIN)/orderflow status --data $(DATA)
+
+.PHONY: logs
+logs: build ## Follow the logs of what up started (until Ctrl-C)
+	@$(BIN)/orderflow logs --follow --data $(DATA)
+
+.PHONY: clean
+clean: build ## Stop what up started and remove its data
+	@$(BIN)/orderflow clean --data $(DATA)
+
+.PHONY: demo
+demo: build ## Tell the story of three orders, on what runs or on a system of its own
+	@$(BIN)/orderflow demo --data $(DATA)
+
+##@ Work on it
+
+.PHONY: build
+build: ## Build the programs into bin/
+	@go build -o $(BIN)/ ./cmd/...
+
+.PHONY: test
+test: ## Run the tests; RabbitMQ, PostgreSQL and Chromium are used where they are (REQUIRE_REAL=1 demands them)
+	go test $(TESTFLAGS) ./...
+
+.PHONY: test-long
+test-long: ## Run every test with the race detector, the long suites included
+	TEST_LONG=1 go test -race -timeout 60m $(TESTFLAGS) ./...
+
+.PHONY: e2e
+e2e: ## Run the black-box tests of the whole system
+	go test -count=1 $(TESTFLAGS) ./tests/e2e/...
+
+.PHONY: lint
+lint: $(BIN)/golangci-lint-$(GOLANGCI_LINT_VERSION) $(BIN)/gofumpt-$(GOFUMPT_VERSION) ## Check style, layering and suspicious code
+	go vet ./...
+	@unformatted=$$($(BIN)/gofumpt-$(GOFUMPT_VERSION) -l .); if [ -n "$$unformatted" ]; then echo "not formatted (make fmt):"; echo "$$unformatted"; exit 1; fi
+	$(BIN)/golangci-lint-$(GOLANGCI_LINT_VERSION) run
+
+.PHONY: fmt
+fmt: $(BIN)/gofumpt-$(GOFUMPT_VERSION) ## Format the Go files
+	$(BIN)/gofumpt-$(GOFUMPT_VERSION) -w .
+
+.PHONY: bench
+bench: build ## Run the benchmarks, then measure a fresh embedded system under load
+	go test -run '^$$' -bench . -benchtime $(BENCHTIME) ./pkg/...
+	@$(BIN)/orderflow load --fresh --rate 50 --duration 20s
+	@$(BIN)/orderflow load --fresh --clients 64 --orders 5000
+
+BENCHTIME ?= 1s
+
+.PHONY: readme
+readme: ## Run the commands of README.md on a fresh embedded system
+	scripts/readme.sh README.md
+
+.PHONY: size
+size: ## Count the lines of code, of tests, and the files
+	@scripts/size.sh
+
+.PHONY: help
+help: ## Show this list
+	@awk 'BEGIN {FS = ":.*## "} /^##@ / {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+
+# The tools keep their version in their name, so that another version here is another file.
+$(BIN)/golangci-lint-$(GOLANGCI_LINT_VERSION):
+	GOBIN=$(CURDIR)/$(BIN) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)
+	mv $(BIN)/golangci-lint $@
+
+$(BIN)/gofumpt-$(GOFUMPT_VERSION):
+	GOBIN=$(CURDIR)/$(BIN) go install mvdan.cc/gofumpt@$(GOFUMPT_VERSION)
+	mv $(BIN)/gofumpt $@
