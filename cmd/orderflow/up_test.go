@@ -55,7 +55,7 @@ func TestUpReturnsWhenEveryServiceWorksAndDownKeepsTheData(t *testing.T) {
 	if err := moved.ListProduct(t.Context(), product); err == nil || !strings.Contains(err.Error(), "409") {
 		t.Errorf("the product of before is gone: listing it again gives %v", err)
 	}
-	if log := w.must("logs"); strings.Count(log, "ready: every service works") != 2 {
+	if log := w.must("logs"); strings.Count(log, "msg=started service=eventstore") != 2 {
 		t.Errorf("the log does not show two starts:\n%s", log)
 	}
 	w.must("clean")

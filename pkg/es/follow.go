@@ -113,7 +113,7 @@ func gather(
 			select {
 			case message = <-received:
 			case <-gone:
-				return batch, unavailable(errors.New("connection lost"))
+				return batch, errLost
 			case <-ctx.Done():
 				return batch, context.Cause(ctx)
 			}

@@ -22,6 +22,7 @@ import (
 type session struct {
 	ready chan struct{} // closed when client can be used
 	gone  chan struct{} // closed when the connection broke, or the store was closed
+	tried chan struct{} // closed when the first attempt to connect has ended, either way
 
 	mu      sync.Mutex
 	client  *esdb.Client // set before ready is closed
@@ -40,7 +41,7 @@ func (s *Store) session() (*session, error) {
 		return nil, errClosed
 	}
 	if s.current == nil {
-		s.current = &session{ready: make(chan struct{}), gone: make(chan struct{})}
+		s.current = &session{ready: make(chan struct{}), gone: make(chan struct{}), tried: make(chan struct{})}
 		go s.connect(s.current)
 	}
 	return s.current, nil
@@ -59,6 +60,7 @@ const longestPause = time.Second
 // is the only goroutine that does, however many calls wait.
 func (s *Store) connect(session *session) {
 	pause := 25 * time.Millisecond
+	tried := sync.OnceFunc(func() { close(session.tried) })
 	for {
 		client, err := s.dial()
 		s.mu.Lock()
@@ -69,8 +71,10 @@ func (s *Store) connect(session *session) {
 		s.mu.Unlock()
 		if err == nil {
 			session.open(client)
+			tried()
 			return
 		}
+		tried()
 		if s.wait(context.Background(), pause) != nil {
 			return // closed
 		}
@@ -109,6 +113,18 @@ func (s *Store) probe() error {
 	defer client.Close() //nolint:errcheck // it never returns an error
 	_, err = client.GetServerVersion()
 	return err
+}
+
+// firstAttempt waits until it is known whether there is a server to connect to.
+func (c *session) firstAttempt(ctx context.Context) error {
+	select {
+	case <-c.tried:
+		return nil
+	case <-c.gone:
+		return errClosed
+	case <-ctx.Done():
+		return unavailable(context.Cause(ctx))
+	}
 }
 
 func (c *session) open(client *esdb.Client) {
@@ -244,7 +260,7 @@ func callOn[T any](
 		if s.isClosed() {
 			return none, errClosed
 		}
-		return none, unavailable(errors.New("connection lost"))
+		return none, errLost
 	}
 }
 

@@ -29,6 +29,9 @@ var (
 // errClosed is what calls on a closed store get.
 var errClosed = fmt.Errorf("%w: closed", ErrUnavailable)
 
+// errLost is what calls get whose connection breaks under them.
+var errLost = fmt.Errorf("%w: connection lost", ErrUnavailable)
+
 // Store is a connection to an event store. Safe for concurrent use.
 //
 // It outlives any outage of the server: calls made during one wait, without
@@ -93,14 +96,22 @@ func (s *Store) Ready(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := session.firstAttempt(ctx); err != nil {
+		return err
+	}
+	if problem := s.lastProblem(); problem != nil {
+		return problem
+	}
+	// Without a problem the session is open, or just about to be.
 	select {
 	case <-session.ready:
-	default:
-		if problem := s.lastProblem(); problem != nil {
-			return problem
-		}
+	case <-session.gone:
 	}
-	_, err = s.readOnce(ctx, "orderflow-ready", 0, 1)
+	if !session.enter() {
+		return errLost
+	}
+	defer session.leave()
+	_, err = callOn(ctx, s, session, readingStream("orderflow-ready", 0, 1))
 	if errors.Is(err, ErrNotFound) {
 		return nil
 	}

@@ -50,8 +50,17 @@ func (s *Store) read(ctx context.Context, stream string, from Revision, limit ui
 }
 
 func (s *Store) readOnce(ctx context.Context, stream string, from Revision, limit uint64) ([]Recorded, error) {
+	events, err := call(ctx, s, readingStream(stream, from, limit))
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", stream, err)
+	}
+	return events, nil
+}
+
+// readingStream is the call that reads up to limit events.
+func readingStream(stream string, from Revision, limit uint64) func(context.Context, *esdb.Client) ([]Recorded, error) {
 	options := esdb.ReadStreamOptions{From: esdb.Revision(uint64(max(from, 0)))}
-	events, err := call(ctx, s, func(ctx context.Context, client *esdb.Client) ([]Recorded, error) {
+	return func(ctx context.Context, client *esdb.Client) ([]Recorded, error) {
 		result, err := client.ReadStream(ctx, stream, options, limit)
 		if err != nil {
 			return nil, err
@@ -68,11 +77,7 @@ func (s *Store) readOnce(ctx context.Context, stream string, from Revision, limi
 			}
 			events = append(events, recorded(resolved.OriginalEvent()))
 		}
-	})
-	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", stream, err)
 	}
-	return events, nil
 }
 
 // proposed is an event on its way into the store.

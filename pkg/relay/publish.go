@@ -4,11 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"orderflow/pkg/es"
 	"orderflow/pkg/eventbus"
 	"orderflow/pkg/sqldb"
 )
+
+// savePatience bounds how long a relay that was asked to stop waits for its
+// database.
+const savePatience = 5 * time.Second
 
 // announcement is a committed event with what announces it.
 type announcement struct {
@@ -30,7 +35,11 @@ func (r *Relay) publish(ctx context.Context, epoch int64, batch es.Batch) error 
 		return fmt.Errorf("relay %s: %w", r.config.Name, err)
 	}
 	failed = append(failed, refused...)
-	if err := r.save(ctx, epoch, batch.Position, sent, failed); err != nil {
+	// Also when the relay has just been asked to stop: what the bus has need not
+	// be published again.
+	saving, cancel := context.WithTimeout(context.WithoutCancel(ctx), savePatience)
+	defer cancel()
+	if err := r.save(saving, epoch, batch.Position, sent, failed); err != nil {
 		return fmt.Errorf("relay %s: checkpoint %d: %w", r.config.Name, batch.Position, err)
 	}
 	for _, p := range failed {

@@ -25,7 +25,12 @@ func stoppedServiceCatchesUp(w *world) {
 		w.Packer().Packs(o)
 		o.Becomes("packed")
 		return func() {
-			w.Dispatcher().Sees(o, "ready")
+			w.Eventually("dispatch has heard of the move", func() error { // in no order with what it hears of the order
+				if parcel := w.Dispatcher().Sees(o, "ready"); *parcel.Address != anna.Address {
+					return fmt.Errorf("the address is %+v", parcel.Address)
+				}
+				return nil
+			})
 			w.Dispatcher().Dispatches(o)
 			if parcel := w.Dispatcher().Sees(o, "dispatched"); *parcel.Address != anna.Address {
 				w.t.Errorf("the parcel went to %+v", parcel.Address)

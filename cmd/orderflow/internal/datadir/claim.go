@@ -125,19 +125,33 @@ func (d Dir) Runner() (int, error) {
 		return 0, fmt.Errorf("data folder: %w", err)
 	}
 	defer func() { _ = file.Close() }() // only read
-	err = syscall.Flock(int(file.Fd()), syscall.LOCK_SH|syscall.LOCK_NB)
-	if err == nil { // nobody has it: a process id in the file is that of one that was killed
-		return 0, nil
+	// A process that has just taken the lock says a moment later which one it is. Until then the file is empty, or
+	// names the one before, which was killed.
+	again := time.NewTicker(20 * time.Millisecond)
+	defer again.Stop()
+	deadline := time.After(2 * time.Second)
+	for {
+		err := syscall.Flock(int(file.Fd()), syscall.LOCK_SH|syscall.LOCK_NB)
+		if err == nil { // nobody has it: a process id in the file is that of one that was killed
+			return 0, nil
+		}
+		if !errors.Is(err, syscall.EWOULDBLOCK) {
+			return 0, fmt.Errorf("ask for the lock of %s: %w", d.path, err)
+		}
+		named := readPID(file)
+		if pid, err := strconv.Atoi(named); err == nil && alive(pid) {
+			return pid, nil
+		}
+		select {
+		case <-again.C:
+		case <-deadline:
+			return 0, fmt.Errorf("%s: a process holds the lock, and %q is not its id", d.pidFile(), named)
+		}
 	}
-	if !errors.Is(err, syscall.EWOULDBLOCK) {
-		return 0, fmt.Errorf("ask for the lock of %s: %w", d.path, err)
-	}
-	pid, err := strconv.Atoi(readPID(file))
-	if err != nil {
-		return 0, fmt.Errorf("%s: a process holds the lock without saying which: %w", d.pidFile(), err)
-	}
-	return pid, nil
 }
+
+// alive reports whether there is a process of that id, whoever owns it.
+func alive(pid int) bool { return pid > 0 && !errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) }
 
 func (d Dir) pidFile() string { return filepath.Join(d.path, pidName) }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strconv"
 	"testing"
 	"time"
 
@@ -42,6 +43,25 @@ func TestOneHolderAtATime(t *testing.T) {
 		t.Errorf("process %d runs after the release, %v", pid, err)
 	}
 	claim(t, d)
+}
+
+func TestHolderIsAskedForUntilItHasSaidWhichProcessItIs(t *testing.T) {
+	for name, before := range map[string]string{"an empty file": "", "one that was killed": "4194305\n"} { // no process has that id
+		t.Run(name, func(t *testing.T) {
+			d := newDir(t)
+			claim(t, d)
+			write := func(text string) {
+				if err := os.WriteFile(d.pidFile(), []byte(text), 0o600); err != nil {
+					t.Error(err)
+				}
+			}
+			write(before)
+			time.AfterFunc(100*time.Millisecond, func() { write(strconv.Itoa(os.Getpid())) })
+			if pid, err := d.Runner(); pid != os.Getpid() || err != nil {
+				t.Errorf("process %d runs, %v", pid, err)
+			}
+		})
+	}
 }
 
 func TestStateIsReadBackUntilTheHolderIsGone(t *testing.T) {
