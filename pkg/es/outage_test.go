@@ -193,6 +193,27 @@ func TestClosingUnderLoadEndsEveryCall(t *testing.T) {
 	}
 }
 
+func TestReadyDoesNotWaitForAServerThatHasNeverBeenThere(t *testing.T) {
+	store, err := es.Open("esdb://127.0.0.1:1?tls=false", nil) // nobody listens on that port
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	for range 3 {
+		if err := store.Ready(t.Context()); !errors.Is(err, es.ErrUnavailable) {
+			t.Errorf("ready: got %v, want ErrUnavailable", err)
+		}
+	}
+	for _, end := range []context.CancelFunc{func() {}, store.Close} {
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		end()
+		if err := store.Ready(ctx); !errors.Is(err, es.ErrUnavailable) {
+			t.Errorf("ready: got %v, want ErrUnavailable", err)
+		}
+	}
+}
+
 func TestClosingDuringAnOutageEndsThoseWhoWait(t *testing.T) {
 	server, store, counters := counters(t)
 	update(t, counters, cause.NewID(), 1)

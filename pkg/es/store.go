@@ -51,7 +51,8 @@ type Store struct {
 // Open prepares a connection to an EventStoreDB connection string
 // (esdb://host:2113?tls=false). It fails on a string that cannot be understood,
 // with one line that does not repeat a password; the server need not be there
-// yet.
+// yet. What the client under it has to say goes to log at debug level, or
+// nowhere when log is nil.
 func Open(connectionString string, log *slog.Logger) (*Store, error) {
 	config, err := esdb.ParseConnectionString(connectionString)
 	if invalid := (*url.Error)(nil); errors.As(err, &invalid) {
@@ -62,6 +63,9 @@ func Open(connectionString string, log *slog.Logger) (*Store, error) {
 	}
 	if err != nil {
 		return nil, fmt.Errorf("connection string of the event store: %w", err)
+	}
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
 	}
 	config.Logger = clientLog(log)
 	return &Store{config: *config, closed: make(chan struct{})}, nil

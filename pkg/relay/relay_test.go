@@ -44,6 +44,30 @@ func TestWhatCommittedIsAnnouncedOnceAndInOrder(t *testing.T) {
 	})
 }
 
+func TestWhatTheBusHasIsNotedAlsoByARelayThatIsAskedToStop(t *testing.T) {
+	sqldbtest.Each(t, func(t *testing.T, db sqldb.DB) {
+		w := newWorld(t, db)
+		w.commit(order(1), "placed", "packed")
+		ctx, cancel := context.WithCancel(t.Context())
+		w.bus.set(func() {
+			w.bus.after = func(context.Context, []eventbus.Event) error { cancel(); return nil }
+		})
+		r := w.relay(db)
+		if err := r.Run(ctx); err != nil {
+			t.Error(err)
+		}
+		if got, want := r.Stats().Published, int64(len(w.bus.published())); got != want || want == 0 {
+			t.Errorf("counted %d of %d", got, want)
+		}
+		w.bus.set(func() { w.bus.after = nil })
+		defer w.run(w.relay(db))()
+		w.caughtUp()
+		if diff := cmp.Diff([]string{"1@0 placed", "1@1 packed"}, w.bus.published()); diff != "" {
+			t.Errorf("something was published again (-want +got):\n%s", diff)
+		}
+	})
+}
+
 func TestTheCheckpointMovesOnlyOverWhatTheBusHas(t *testing.T) {
 	sqldbtest.Each(t, func(t *testing.T, db sqldb.DB) {
 		w := newWorld(t, db)

@@ -24,6 +24,9 @@ type Host struct {
 	Environ map[string]string
 	// Log receives the log lines.
 	Log io.Writer
+	// Listening, unless nil, is told the address that the service listens on,
+	// which is how one learns what port 0 became.
+	Listening func(address string)
 	// OpenBus opens the event bus at a URL; nil means [OpenBus]. A process that
 	// runs several services gives them one bus.
 	OpenBus func(ctx context.Context, url, client string, log *slog.Logger) (eventbus.Bus, error)

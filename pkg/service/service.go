@@ -104,6 +104,9 @@ func (s *Service) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if s.host.Listening != nil {
+		s.host.Listening(listener.Addr().String())
+	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return s.serve(ctx, listener) })
 	group.Go(func() error {

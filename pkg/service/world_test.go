@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"net"
 	"net/http"
 	"path/filepath"
 	"strings"
@@ -52,23 +51,12 @@ func (l *logText) String() string {
 	return l.text.String()
 }
 
-// freeAddr is an address that nobody listens on.
-func freeAddr(t testing.TB) string {
-	t.Helper()
-	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	return listener.Addr().String()
-}
-
 func newWorld(t testing.TB) *world {
 	t.Helper()
 	dir := t.TempDir()
-	w := &world{t: t, addr: freeAddr(t), log: &logText{}}
+	w := &world{t: t, log: &logText{}}
 	w.environ = map[string]string{
-		"HTTP_ADDR":    w.addr,
+		"HTTP_ADDR":    "127.0.0.1:0",
 		"DATABASE_URL": "sqlite://" + filepath.Join(dir, "new", "test.db"),
 		"EVENTBUS_URL": "sqlite://" + filepath.Join(dir, "bus", "bus.db"),
 		"LOG_LEVEL":    "DEBUG",
@@ -82,7 +70,9 @@ func (w *world) host() service.Host { return service.Host{Environ: maps.Clone(w.
 // start runs a service that build has put together, until the test ends.
 func (w *world) start(build func(ctx context.Context, svc *service.Service)) {
 	w.t.Helper()
-	svc, err := service.New("test", "127.0.0.1:1", w.host())
+	host, address := w.host(), make(chan string, 1)
+	host.Listening = func(listening string) { address <- listening }
+	svc, err := service.New("test", "127.0.0.1:1", host)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -103,6 +93,12 @@ func (w *world) start(build func(ctx context.Context, svc *service.Service)) {
 			w.t.Log(w.log.String())
 		}
 	})
+	select {
+	case w.addr = <-address:
+	case err := <-ended:
+		ended <- err // for stop
+		w.t.Fatalf("run: %v", err)
+	}
 	w.eventually("the service lives", func() bool { return w.try(http.MethodGet, "/livez") == http.StatusOK })
 }
 

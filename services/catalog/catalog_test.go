@@ -24,40 +24,40 @@ func product(sku, name string, amount, version float64) map[string]any {
 
 func TestAProductIsListedAndItsPricesAreAnnouncedInOrder(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
-		w.start()
-		listed := w.call(http.MethodPost, "/products", mug)
-		if listed.status != http.StatusCreated || listed.header.Get("Location") != "/products/mug" || listed.header.Get("ETag") != `"0"` {
-			t.Errorf("got %d, headers %v", listed.status, listed.header)
+		w.Start()
+		listed := w.Call(http.MethodPost, "/products", mug)
+		if listed.Status != http.StatusCreated || listed.Header.Get("Location") != "/products/mug" || listed.Header.Get("ETag") != `"0"` {
+			t.Errorf("got %d, headers %v", listed.Status, listed.Header)
 		}
-		if diff := cmp.Diff(product("mug", "Mug", 1250, 0), listed.body); diff != "" {
+		if diff := cmp.Diff(product("mug", "Mug", 1250, 0), listed.Fields()); diff != "" {
 			t.Errorf("listed (-want +got):\n%s", diff)
 		}
-		w.call(http.MethodPost, "/products", mug).refused(t, http.StatusConflict, "duplicate-sku")
+		w.Call(http.MethodPost, "/products", mug).Refused(http.StatusConflict, "duplicate-sku")
 
 		for i, amount := range []float64{1300, 1300, 1250} {
 			version := []float64{1, 1, 2}[i] // the same price again is no change
-			a := w.call(http.MethodPut, "/products/mug/price", fmt.Sprintf(`{"amount":%v,"currency":"EUR"}`, amount))
-			if diff := cmp.Diff(product("mug", "Mug", amount, version), a.body); a.status != http.StatusOK || diff != "" {
-				t.Errorf("got %d (-want +got):\n%s", a.status, diff)
+			a := w.Call(http.MethodPut, "/products/mug/price", fmt.Sprintf(`{"amount":%v,"currency":"EUR"}`, amount))
+			if diff := cmp.Diff(product("mug", "Mug", amount, version), a.Fields()); a.Status != http.StatusOK || diff != "" {
+				t.Errorf("got %d (-want +got):\n%s", a.Status, diff)
 			}
-			if want := fmt.Sprintf(`"%v"`, version); a.header.Get("ETag") != want {
-				t.Errorf("ETag is %s, want %s", a.header.Get("ETag"), want)
+			if want := fmt.Sprintf(`"%v"`, version); a.Header.Get("ETag") != want {
+				t.Errorf("ETag is %s, want %s", a.Header.Get("ETag"), want)
 			}
 		}
-		w.call(http.MethodPut, "/products/mug/price", `{"amount":1,"currency":"USD"}`).refused(t, http.StatusConflict, "currency-differs")
-		w.call(http.MethodPut, "/products/mug/price", `{"amount":1,"currency":"EUR"}`, `If-Match: "1"`).
-			refused(t, http.StatusPreconditionFailed, "stale")
-		if diff := cmp.Diff(product("mug", "Mug", 1250, 2), w.call(http.MethodGet, "/products/mug", "").body); diff != "" {
+		w.Call(http.MethodPut, "/products/mug/price", `{"amount":1,"currency":"USD"}`).Refused(http.StatusConflict, "currency-differs")
+		w.Call(http.MethodPut, "/products/mug/price", `{"amount":1,"currency":"EUR"}`, "If-Match", `"1"`).
+			Refused(http.StatusPreconditionFailed, "stale")
+		if diff := cmp.Diff(product("mug", "Mug", 1250, 2), w.Get("/products/mug").Fields()); diff != "" {
 			t.Errorf("in the end (-want +got):\n%s", diff)
 		}
 
-		w.call(http.MethodPost, "/products", strings.ReplaceAll(mug, "mug", "last")) // marks the end
+		w.Call(http.MethodPost, "/products", strings.ReplaceAll(mug, "mug", "last")) // marks the end
 		sqldbtest.Eventually(t, "the last one is announced", func() bool {
-			said := w.said()
+			said := w.Said()
 			return len(said) > 0 && said[len(said)-1].Subject == "last"
 		})
 		var got []string
-		for _, e := range w.said() {
+		for _, e := range w.Said() {
 			contractstest.Valid(t, e)
 			got = append(got, fmt.Sprintf("%s %s %d", e.Type, e.Subject, e.Sequence))
 		}
@@ -74,25 +74,25 @@ func TestAProductIsListedAndItsPricesAreAnnouncedInOrder(t *testing.T) {
 
 func TestProductsArePagedNewestFirst(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
-		w.start()
+		w.Start()
 		newest := []string{"e", "d", "c", "b", "A"}
 		for _, sku := range slices.Backward(newest) {
-			w.call(http.MethodPost, "/products", strings.ReplaceAll(mug, "mug", sku))
+			w.Call(http.MethodPost, "/products", strings.ReplaceAll(mug, "mug", sku))
 		}
 		var pages [][]string
 		path := "/products?limit=2"
 		for path != "" {
-			page := w.call(http.MethodGet, path, "")
-			pages = append(pages, page.items("sku"))
+			page := w.Get(path)
+			pages = append(pages, page.Items("sku"))
 			path = ""
-			if next, ok := page.body["nextCursor"].(string); ok {
+			if next, ok := page.Fields()["nextCursor"].(string); ok {
 				path = "/products?limit=2&cursor=" + next
 			}
 		}
 		if diff := cmp.Diff([][]string{newest[:2], newest[2:4], newest[4:]}, pages); diff != "" {
 			t.Errorf("pages (-want +got):\n%s", diff)
 		}
-		ledger := w.call(http.MethodGet, "/ledger", "").items("subject")
+		ledger := w.Get("/ledger").Items("subject")
 		slices.Sort(ledger)
 		if diff := cmp.Diff([]string{"A", "b", "c", "d", "e"}, ledger); diff != "" {
 			t.Errorf("ledger (-want +got):\n%s", diff)
@@ -102,14 +102,14 @@ func TestProductsArePagedNewestFirst(t *testing.T) {
 
 func TestWhatWasListedBeforeAStopIsAnnouncedAfterIt(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
-		stop := w.start()
-		w.call(http.MethodPost, "/products", strings.ReplaceAll(mug, "mug", "first"))
-		sqldbtest.Eventually(t, "the first one is announced", func() bool { return len(w.said()) == 1 })
-		w.call(http.MethodPost, "/products", mug)
+		stop := w.Start()
+		w.Call(http.MethodPost, "/products", strings.ReplaceAll(mug, "mug", "first"))
+		sqldbtest.Eventually(t, "the first one is announced", func() bool { return len(w.Said()) == 1 })
+		w.Call(http.MethodPost, "/products", mug)
 		stop()
-		w.start()
-		sqldbtest.Eventually(t, "the second one is announced", func() bool { return len(w.said()) == 2 })
-		if diff := cmp.Diff(product("mug", "Mug", 1250, 0), w.call(http.MethodGet, "/products/mug", "").body); diff != "" {
+		w.Start()
+		sqldbtest.Eventually(t, "the second one is announced", func() bool { return len(w.Said()) == 2 })
+		if diff := cmp.Diff(product("mug", "Mug", 1250, 0), w.Get("/products/mug").Fields()); diff != "" {
 			t.Errorf("after the stop (-want +got):\n%s", diff)
 		}
 	})
@@ -117,7 +117,7 @@ func TestWhatWasListedBeforeAStopIsAnnouncedAfterIt(t *testing.T) {
 
 func TestRequestsThatMakeNoSenseAreRefusedAtTheDoor(t *testing.T) {
 	w := newWorld(t, "sqlite://"+t.TempDir()+"/catalog.db")
-	w.start()
+	w.Start()
 	for name, c := range map[string]struct {
 		body, location string
 	}{
@@ -132,17 +132,17 @@ func TestRequestsThatMakeNoSenseAreRefusedAtTheDoor(t *testing.T) {
 		"unknown field":     {`{"sku":"mug","name":"Mug","price":{"amount":1,"currency":"EUR"},"colour":"red"}`, "body.colour"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w.call(http.MethodPost, "/products", c.body).refused(t, http.StatusUnprocessableEntity, "invalid-request", c.location)
+			w.Call(http.MethodPost, "/products", c.body).In(t).Refused(http.StatusUnprocessableEntity, "invalid-request", c.location)
 		})
 	}
 	for _, sku := range []string{"mug", "%00", "-mug", "a%2Fb", strings.Repeat("x", 65)} {
-		w.call(http.MethodGet, "/products/"+sku, "").refused(t, http.StatusNotFound, "not-found")
-		w.call(http.MethodPut, "/products/"+sku+"/price", `{"amount":1,"currency":"EUR"}`).refused(t, http.StatusNotFound, "not-found")
+		w.Get("/products/"+sku).Refused(http.StatusNotFound, "not-found")
+		w.Call(http.MethodPut, "/products/"+sku+"/price", `{"amount":1,"currency":"EUR"}`).Refused(http.StatusNotFound, "not-found")
 	}
-	w.call(http.MethodGet, "/products?cursor=xyz", "").refused(t, http.StatusUnprocessableEntity, "invalid-request", "query.cursor")
-	w.call(http.MethodGet, "/products?cursor=WzEsMl0", "").refused(t, http.StatusUnprocessableEntity, "invalid-request", "query.cursor")
-	trace := w.call(http.MethodGet, "/trace/0190a0a0-0000-7000-8000-00000000000c", "")
-	if trace.status != http.StatusOK || len(trace.items("kind")) != 0 {
-		t.Errorf("got %d %v, want a trace with no items", trace.status, trace.body)
+	w.Get("/products?cursor=xyz").Refused(http.StatusUnprocessableEntity, "invalid-request", "query.cursor")
+	w.Get("/products?cursor=WzEsMl0").Refused(http.StatusUnprocessableEntity, "invalid-request", "query.cursor")
+	trace := w.Get("/trace/0190a0a0-0000-7000-8000-00000000000c")
+	if trace.Status != http.StatusOK || len(trace.Items("kind")) != 0 {
+		t.Errorf("got %d %v, want a trace with no items", trace.Status, trace.Fields())
 	}
 }

@@ -1,7 +1,6 @@
 package crm_test
 
 import (
-	"context"
 	"errors"
 	"net/http"
 	"slices"
@@ -46,46 +45,46 @@ type problem struct {
 	Errors []service.FieldError
 }
 
-func (w *world) register(t *testing.T) {
-	t.Helper()
-	w.publish(t, "customer.events.created.v1", zoe, 0, map[string]any{
+func (w *world) register() {
+	w.t.Helper()
+	w.hears("customer.events.created.v1", zoe, 0, map[string]any{
 		"customerId": zoe, "name": "Zoë Müller", "email": "zoe@example.org",
 		"address": map[string]any{"line1": "Ring 1", "city": "Wien", "postcode": "1010", "country": "AT"},
 	})
 }
 
-func (w *world) place(t *testing.T, order string) {
-	t.Helper()
-	w.publish(t, "order.events.placed.v1", order, 0, map[string]any{
+func (w *world) place(order string) {
+	w.t.Helper()
+	w.hears("order.events.placed.v1", order, 0, map[string]any{
 		"orderId": order, "customerId": zoe, "total": map[string]any{"amount": 900, "currency": "EUR"},
 		"lines": []any{map[string]any{"sku": "tea", "name": "Green tea", "quantity": 2, "unitPrice": map[string]any{"amount": 450, "currency": "EUR"}}},
 	})
 }
 
-func (w *world) dispatch(t *testing.T, order string) {
-	t.Helper()
-	w.publish(t, "dispatch.events.dispatched.v1", order, 1, map[string]any{
+func (w *world) dispatch(order string) {
+	w.t.Helper()
+	w.hears("dispatch.events.dispatched.v1", order, 1, map[string]any{
 		"orderId": order, "customerId": zoe, "carrier": "DHL", "trackingNumber": "JD0146",
 	})
 }
 
 func TestCustomersStoryIsToldOverHTTP(t *testing.T) {
-	w := newWorld(t, nil)
-	w.start(t)
-	w.place(t, orderID)
-	w.dispatch(t, orderID)
+	w := newWorld(t)
+	w.Start()
+	w.place(orderID)
+	w.dispatch(orderID)
 	sqldbtest.Eventually(t, "two mails", func() bool {
 		var list mails
-		return w.get(t, "/mails", &list) == http.StatusOK && len(list.Items) == 2
+		return w.Get("/mails").Into(&list).Status == http.StatusOK && len(list.Items) == 2
 	})
-	if status := w.get(t, "/customers/"+zoe, nil); status != http.StatusNotFound {
+	if status := w.Get("/customers/" + zoe).Status; status != http.StatusNotFound {
 		t.Errorf("before the customer is known: %d", status)
 	}
-	w.register(t)
-	w.register(t)
+	w.register()
+	w.register()
 	var got customer
-	sqldbtest.Eventually(t, "the customer is known", func() bool { return w.get(t, "/customers/"+zoe, nil) == http.StatusOK })
-	w.get(t, "/customers/"+zoe, &got)
+	sqldbtest.Eventually(t, "the customer is known", func() bool { return w.Get("/customers/"+zoe).Status == http.StatusOK })
+	w.Get("/customers/" + zoe).Into(&got)
 	if got.CustomerID != zoe || got.Name != "Zoë Müller" || got.Email != "zoe@example.org" || got.Status != "active" {
 		t.Errorf("%+v", got)
 	}
@@ -103,7 +102,7 @@ func TestCustomersStoryIsToldOverHTTP(t *testing.T) {
 	}
 
 	var trace service.Trace
-	if w.get(t, "/trace/"+orderID, &trace) != http.StatusOK || trace.Service != "crm" {
+	if w.Get("/trace/"+orderID).Into(&trace).Status != http.StatusOK || trace.Service != "crm" {
 		t.Errorf("%+v", trace)
 	}
 	seen := map[string]int{}
@@ -114,35 +113,35 @@ func TestCustomersStoryIsToldOverHTTP(t *testing.T) {
 		t.Error(diff)
 	}
 	var ledger service.Page[service.LedgerRow]
-	w.get(t, "/ledger", &ledger)
+	w.Get("/ledger").Into(&ledger)
 	if diff := cmp.Diff([]service.LedgerRow{{Subject: zoe}, {Subject: orderID}}, ledger.Items); diff != "" {
 		t.Error(diff)
 	}
 }
 
 func TestListOfMailsHasPages(t *testing.T) {
-	w := newWorld(t, nil)
-	w.start(t)
+	w := newWorld(t)
+	w.Start()
 	other := "01928f40-77aa-7b01-9c3d-aabbccddeeff"
-	w.place(t, orderID)
-	w.place(t, other)
-	w.dispatch(t, orderID)
+	w.place(orderID)
+	w.place(other)
+	w.dispatch(orderID)
 	var all mails
 	sqldbtest.Eventually(t, "three mails", func() bool {
 		all = mails{}
-		return w.get(t, "/mails", &all) == http.StatusOK && len(all.Items) == 3
+		return w.Get("/mails").Into(&all).Status == http.StatusOK && len(all.Items) == 3
 	})
 	if all.NextCursor != "" || all.Items[0].Kind != "order-dispatched" || all.Items[1].OrderID != other {
 		t.Errorf("%+v", all)
 	}
 	var one, two mails
-	w.get(t, "/mails?limit=2", &one)
-	w.get(t, "/mails?limit=2&cursor="+one.NextCursor, &two)
+	w.Get("/mails?limit=2").Into(&one)
+	w.Get("/mails?limit=2&cursor=" + one.NextCursor).Into(&two)
 	if diff := cmp.Diff(all.Items, append(one.Items, two.Items...)); diff != "" || two.NextCursor != "" {
 		t.Errorf("%s, last cursor %q", diff, two.NextCursor)
 	}
 	var ofOrder mails
-	w.get(t, "/mails?orderId="+other, &ofOrder)
+	w.Get("/mails?orderId=" + other).Into(&ofOrder)
 	if diff := cmp.Diff(all.Items[1:2], ofOrder.Items); diff != "" {
 		t.Error(diff)
 	}
@@ -150,31 +149,31 @@ func TestListOfMailsHasPages(t *testing.T) {
 		"/mails?limit=0": "query.limit", "/mails?limit=101": "query.limit", "/mails?cursor=x": "query.cursor", "/mails?order=1": "query.order",
 	} {
 		var p problem
-		if status := w.get(t, path, &p); status != http.StatusUnprocessableEntity || len(p.Errors) != 1 || p.Errors[0].Location != want {
+		if status := w.Get(path).Into(&p).Status; status != http.StatusUnprocessableEntity || len(p.Errors) != 1 || p.Errors[0].Location != want {
 			t.Errorf("%s: %d %+v", path, status, p)
 		}
 	}
 }
 
 func TestUnknownCustomersAreNotFound(t *testing.T) {
-	w := newWorld(t, nil)
-	w.start(t)
+	w := newWorld(t)
+	w.Start()
 	for _, path := range []string{"/customers/" + nobody, "/customers/nobody", "/customers/" + strings.ToUpper(zoe), "/customers", "/deadletters/x"} {
 		var p problem
-		if status := w.get(t, path, &p); status != http.StatusNotFound || p.Type != "urn:orderflow:problem:not-found" {
+		if status := w.Get(path).Into(&p).Status; status != http.StatusNotFound || p.Type != "urn:orderflow:problem:not-found" {
 			t.Errorf("%s: %d %+v", path, status, p)
 		}
 	}
 }
 
 func TestEventThatCannotBeTakenInWaitsForAPerson(t *testing.T) {
-	w := newWorld(t, nil)
-	w.start(t)
-	w.publish(t, "order.events.placed.v1", "order 7", 0, map[string]any{"customerId": zoe})
+	w := newWorld(t)
+	w.Start()
+	w.hears("order.events.placed.v1", "order 7", 0, map[string]any{"customerId": zoe})
 	var letters service.Page[service.DeadLetter]
 	sqldbtest.Eventually(t, "a dead letter", func() bool {
 		letters = service.Page[service.DeadLetter]{}
-		return w.get(t, "/deadletters", &letters) == http.StatusOK && len(letters.Items) == 1
+		return w.Get("/deadletters").Into(&letters).Status == http.StatusOK && len(letters.Items) == 1
 	})
 	if !strings.Contains(letters.Items[0].Reason, "not the id of an order") {
 		t.Errorf("%+v", letters.Items[0])
@@ -189,23 +188,24 @@ func TestMailsGoOutOverSMTPAndSurviveARestart(t *testing.T) {
 		}
 		return ""
 	})
-	w := newWorld(t, map[string]string{"SMTP_URL": server.URL(), "MAIL_FROM": "Tea <tea@example.org>"})
-	stop := w.start(t)
-	w.register(t)
-	w.place(t, orderID)
+	w := newWorld(t)
+	w.Environ["SMTP_URL"], w.Environ["MAIL_FROM"] = server.URL(), "Tea <tea@example.org>"
+	stop := w.Start()
+	w.register()
+	w.place(orderID)
 	sqldbtest.Eventually(t, "not ready without a mail server", func() bool {
-		return server.Sessions() > 0 && w.get(t, "/readyz", nil) == http.StatusServiceUnavailable
+		return server.Sessions() > 0 && w.Get("/readyz").Status == http.StatusServiceUnavailable
 	})
 	var list mails
-	if w.get(t, "/mails", &list); len(list.Items) != 1 || list.Items[0].Status != "queued" {
+	if w.Get("/mails").Into(&list); len(list.Items) != 1 || list.Items[0].Status != "queued" {
 		t.Errorf("%+v", list)
 	}
 	stop()
 	server.Behave(func(smtptest.Step, string) string { return "" })
-	w.start(t)
-	w.dispatch(t, orderID)
+	w.Start()
+	w.dispatch(orderID)
 	sqldbtest.Eventually(t, "both mails are sent", func() bool {
-		w.get(t, "/mails", &list)
+		w.Get("/mails").Into(&list)
 		return len(list.Items) == 2 && list.Items[0].Status == "sent" && list.Items[1].Status == "sent"
 	})
 	if got := server.Mails(); len(got) != 2 || got[0].From != "tea@example.org" || !strings.HasPrefix(got[0].ID(), list.Items[1].MailID+"@") ||
@@ -216,8 +216,9 @@ func TestMailsGoOutOverSMTPAndSurviveARestart(t *testing.T) {
 
 func TestSettingThatCanNeverWorkEndsTheService(t *testing.T) {
 	for variable, value := range map[string]string{"SMTP_URL": "mail.example.org", "MAIL_FROM": "nobody", "DATABASE_URL": "oracle://x", "EVENTBUS_URL": "x"} {
-		w := newWorld(t, map[string]string{variable: value})
-		err := crm.Run(context.Background(), service.Host{Environ: w.environ, Log: &w.log})
+		w := newWorld(t)
+		w.Environ[variable] = value
+		err := crm.Run(t.Context(), service.Host{Environ: w.Environ, Log: t.Output()})
 		if !errors.Is(err, service.ErrSettings) || !strings.Contains(err.Error(), variable) {
 			t.Errorf("%s: %v", variable, err)
 		}

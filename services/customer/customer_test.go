@@ -14,26 +14,26 @@ import (
 
 func TestACustomerIsRegisteredAndAnnounced(t *testing.T) {
 	w := start(t)
-	a := w.call("POST", "/customers", ann(), "X-Correlation-ID", "corr").want(http.StatusCreated)
-	id := a.str("customerId")
+	a := w.Call("POST", "/customers", ann(), "X-Correlation-ID", "corr").Want(http.StatusCreated)
+	id := a.Text("customerId")
 	if parsed, err := uuid.Parse(id); err != nil || parsed.Version() != 7 {
 		t.Errorf("id %q", id)
 	}
-	if a.header.Get("Location") != "/customers/"+id || a.header.Get("ETag") != `"0"` || a.header.Get("X-Correlation-ID") != "corr" {
-		t.Errorf("headers %v", a.header)
+	if a.Header.Get("Location") != "/customers/"+id || a.Header.Get("ETag") != `"0"` || a.Header.Get("X-Correlation-ID") != "corr" {
+		t.Errorf("headers %v", a.Header)
 	}
 	var got fields
-	a.into(&got)
+	a.Into(&got)
 	want := ann()
 	want["customerId"], want["status"], want["version"] = id, "active", 0.0
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
-	read := w.call("GET", "/customers/"+id, nil).want(http.StatusOK)
-	if string(read.body) != string(a.body) || read.header.Get("ETag") != `"0"` {
-		t.Errorf("read again: ETag %s, %s", read.header.Get("ETag"), read.body)
+	read := w.Get("/customers/" + id).Want(http.StatusOK)
+	if string(read.Body) != string(a.Body) || read.Header.Get("ETag") != `"0"` {
+		t.Errorf("read again: ETag %s, %s", read.Header.Get("ETag"), read.Body)
 	}
-	event := w.heard("customer.events.created.v1", id)
+	event := w.Hears("customer.events.created.v1", id)
 	contractstest.Valid(t, event)
 	if event.CorrelationID != "corr" || event.Sequence != 0 || !strings.Contains(string(event.Data), "Marktweg 17") {
 		t.Errorf("announced as %+v: %s", event, event.Data)
@@ -55,42 +55,42 @@ func TestWhatChangesIsAnsweredAndAnnounced(t *testing.T) {
 		{"PUT", "/contact", fields{"name": "Zoë 山田", "email": "zoe@example.org"}, "customer.events.contact_changed.v1", "name", "Zoë 山田"},
 		{"POST", "/deactivate", fields{"reason": "moved away"}, "customer.events.deactivated.v1", "status", "deactivated"},
 	} {
-		a := w.call(change.method, "/customers/"+id+change.path, change.body).want(http.StatusOK)
-		if tag := string('"') + string(rune('1'+i)) + string('"'); a.header.Get("ETag") != tag {
-			t.Errorf("%s: ETag %s, want %s", change.path, a.header.Get("ETag"), tag)
+		a := w.Call(change.method, "/customers/"+id+change.path, change.body).Want(http.StatusOK)
+		if tag := string('"') + string(rune('1'+i)) + string('"'); a.Header.Get("ETag") != tag {
+			t.Errorf("%s: ETag %s, want %s", change.path, a.Header.Get("ETag"), tag)
 		}
 		var got fields
-		a.into(&got)
+		a.Into(&got)
 		if diff := cmp.Diff(change.want, got[change.field]); diff != "" {
 			t.Errorf("%s: %s", change.path, diff)
 		}
-		if read := w.call("GET", "/customers/"+id, nil).want(http.StatusOK); string(read.body) != string(a.body) {
-			t.Errorf("%s: read again: %s", change.path, read.body)
+		if read := w.Get("/customers/" + id).Want(http.StatusOK); string(read.Body) != string(a.Body) {
+			t.Errorf("%s: read again: %s", change.path, read.Body)
 		}
-		event := w.heard(change.event, id)
+		event := w.Hears(change.event, id)
 		contractstest.Valid(t, event)
 		if event.Sequence != int64(i+1) {
 			t.Errorf("%s: sequence %d", change.path, event.Sequence)
 		}
 	}
-	a := w.call("GET", "/customers/"+id, nil)
-	if a.str("name") != "Zoë 山田" || a.str("email") != "zoe@example.org" || a.str("status") != "deactivated" {
-		t.Errorf("in the end: %s", a.body)
+	a := w.Get("/customers/" + id)
+	if a.Text("name") != "Zoë 山田" || a.Text("email") != "zoe@example.org" || a.Text("status") != "deactivated" {
+		t.Errorf("in the end: %s", a.Body)
 	}
 }
 
 func TestARepeatedCommandChangesNothing(t *testing.T) {
 	w := start(t)
 	id := w.registered()
-	w.call("PUT", "/customers/"+id+"/address", delft()).want(http.StatusOK)
-	a := w.call("PUT", "/customers/"+id+"/contact", fields{"name": "Ann Doe", "email": "ann@example.com"}).want(http.StatusOK)
-	if a.header.Get("ETag") != `"0"` {
-		t.Errorf("what is so already made version %s", a.header.Get("ETag"))
+	w.Call("PUT", "/customers/"+id+"/address", delft()).Want(http.StatusOK)
+	a := w.Call("PUT", "/customers/"+id+"/contact", fields{"name": "Ann Doe", "email": "ann@example.com"}).Want(http.StatusOK)
+	if a.Header.Get("ETag") != `"0"` {
+		t.Errorf("what is so already made version %s", a.Header.Get("ETag"))
 	}
-	first := w.call("POST", "/customers/"+id+"/deactivate", fields{"reason": "moved away"}).want(http.StatusOK)
-	again := w.call("POST", "/customers/"+id+"/deactivate", fields{"reason": "another"}).want(http.StatusOK)
-	if string(first.body) != string(again.body) || again.header.Get("ETag") != `"1"` || again.str("status") != "deactivated" {
-		t.Errorf("%s, then %s", first.body, again.body)
+	first := w.Call("POST", "/customers/"+id+"/deactivate", fields{"reason": "moved away"}).Want(http.StatusOK)
+	again := w.Call("POST", "/customers/"+id+"/deactivate", fields{"reason": "another"}).Want(http.StatusOK)
+	if string(first.Body) != string(again.Body) || again.Header.Get("ETag") != `"1"` || again.Text("status") != "deactivated" {
+		t.Errorf("%s, then %s", first.Body, again.Body)
 	}
 	if events := w.store.Events(t, "customer-"+id); len(events) != 2 {
 		t.Errorf("%d events", len(events))
@@ -100,23 +100,23 @@ func TestARepeatedCommandChangesNothing(t *testing.T) {
 func TestOneWhoLeftChangesNoMore(t *testing.T) {
 	w := start(t)
 	id := w.registered()
-	w.call("POST", "/customers/"+id+"/deactivate", fields{"reason": "moved away"}).want(http.StatusOK)
-	w.call("PUT", "/customers/"+id+"/address", delft()).refused(409, "customer-deactivated")
-	w.call("PUT", "/customers/"+id+"/contact", fields{"name": "A", "email": "a@b.c"}).refused(409, "customer-deactivated")
+	w.Call("POST", "/customers/"+id+"/deactivate", fields{"reason": "moved away"}).Want(http.StatusOK)
+	w.Call("PUT", "/customers/"+id+"/address", delft()).Refused(409, "customer-deactivated")
+	w.Call("PUT", "/customers/"+id+"/contact", fields{"name": "A", "email": "a@b.c"}).Refused(409, "customer-deactivated")
 }
 
 func TestACommandIsRefusedWhenTheCustomerIsNotWhatTheCallerSaw(t *testing.T) {
 	w := start(t)
 	id := w.registered()
 	anna := fields{"name": "Anna", "email": "anna@example.com"}
-	w.call("PUT", "/customers/"+id+"/contact", anna, "If-Match", `"1"`).refused(412, "stale")
-	w.call("PUT", "/customers/"+id+"/contact", anna, "If-Match", `"0"`).want(http.StatusOK)
-	w.call("PUT", "/customers/"+id+"/contact", anna, "If-Match", `"0"`).refused(412, "stale")
-	w.call("PUT", "/customers/"+id+"/address", delft(), "If-Match", `W/"1"`).refused(412, "stale")
-	w.call("PUT", "/customers/"+id+"/address", delft(), "If-Match", `*`).want(http.StatusOK)
-	w.call("POST", "/customers/"+id+"/deactivate", fields{"reason": "x"}, "If-Match", `"0"`).refused(412, "stale")
-	if a := w.call("GET", "/customers/"+id, nil); a.str("status") != "active" || a.header.Get("ETag") != `"1"` {
-		t.Errorf("ETag %s, %s", a.header.Get("ETag"), a.body)
+	w.Call("PUT", "/customers/"+id+"/contact", anna, "If-Match", `"1"`).Refused(412, "stale")
+	w.Call("PUT", "/customers/"+id+"/contact", anna, "If-Match", `"0"`).Want(http.StatusOK)
+	w.Call("PUT", "/customers/"+id+"/contact", anna, "If-Match", `"0"`).Refused(412, "stale")
+	w.Call("PUT", "/customers/"+id+"/address", delft(), "If-Match", `W/"1"`).Refused(412, "stale")
+	w.Call("PUT", "/customers/"+id+"/address", delft(), "If-Match", `*`).Want(http.StatusOK)
+	w.Call("POST", "/customers/"+id+"/deactivate", fields{"reason": "x"}, "If-Match", `"0"`).Refused(412, "stale")
+	if a := w.Get("/customers/" + id); a.Text("status") != "active" || a.Header.Get("ETag") != `"1"` {
+		t.Errorf("ETag %s, %s", a.Header.Get("ETag"), a.Body)
 	}
 	// Of many who saw the same version one gets through.
 	accepted := 0
@@ -125,13 +125,13 @@ func TestACommandIsRefusedWhenTheCustomerIsNotWhatTheCallerSaw(t *testing.T) {
 	for i := range 8 {
 		group.Go(func() {
 			contact := fields{"name": "Ann " + string(rune('A'+i)), "email": "ann@example.com"}
-			a := w.call("PUT", "/customers/"+id+"/contact", contact, "If-Match", `"1"`)
+			a := w.Call("PUT", "/customers/"+id+"/contact", contact, "If-Match", `"1"`)
 			mu.Lock()
 			defer mu.Unlock()
-			if a.status == http.StatusOK {
+			if a.Status == http.StatusOK {
 				accepted++
-			} else if a.status != http.StatusPreconditionFailed {
-				t.Errorf("status %d: %s", a.status, a.body)
+			} else if a.Status != http.StatusPreconditionFailed {
+				t.Errorf("status %d: %s", a.Status, a.Body)
 			}
 		})
 	}
@@ -145,13 +145,13 @@ func TestAnIDThatNobodyHasIsNotFound(t *testing.T) {
 	w := start(t)
 	known := w.registered()
 	for _, id := range []string{uuid.NewString(), "7", strings.ToUpper(known), known + "x", "%00"} {
-		w.call("GET", "/customers/"+id, nil).refused(404, "not-found")
-		w.call("PUT", "/customers/"+id+"/address", delft()).refused(404, "not-found")
-		w.call("PUT", "/customers/"+id+"/contact", fields{"name": "A", "email": "a@b.c"}).refused(404, "not-found")
-		w.call("POST", "/customers/"+id+"/deactivate", fields{"reason": "x"}).refused(404, "not-found")
+		w.Get("/customers/"+id).Refused(404, "not-found")
+		w.Call("PUT", "/customers/"+id+"/address", delft()).Refused(404, "not-found")
+		w.Call("PUT", "/customers/"+id+"/contact", fields{"name": "A", "email": "a@b.c"}).Refused(404, "not-found")
+		w.Call("POST", "/customers/"+id+"/deactivate", fields{"reason": "x"}).Refused(404, "not-found")
 	}
-	w.call("GET", "/customers", nil).refused(405, "method-not-allowed")
-	w.call("GET", "/customer", nil).refused(404, "not-found")
+	w.Get("/customers").Refused(405, "method-not-allowed")
+	w.Get("/customer").Refused(404, "not-found")
 }
 
 func TestACustomerWhoCannotBeReachedIsRefused(t *testing.T) {
@@ -199,19 +199,18 @@ func TestACustomerWhoCannotBeReachedIsRefused(t *testing.T) {
 		"too large":              {`{"name":"` + strings.Repeat("x", 1<<20) + `"}`, 413, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			a := w.call("POST", "/customers", test.body)
-			a.t = t
+			a := w.Call("POST", "/customers", test.body).In(t)
 			code := map[int]string{422: "invalid-request", 400: "malformed-body", 413: "body-too-large"}[test.status]
-			a.refused(test.status, code)
-			if test.at != "" && !strings.Contains(string(a.body), `"location":"`+test.at+`"`) {
-				t.Errorf("blames something else than %s: %s", test.at, a.body)
+			a.Refused(test.status, code)
+			if test.at != "" && !strings.Contains(string(a.Body), `"location":"`+test.at+`"`) {
+				t.Errorf("blames something else than %s: %s", test.at, a.Body)
 			}
-			if strings.Contains(string(a.body), "Marktweg") {
-				t.Errorf("the answer repeats personal data: %s", a.body)
+			if strings.Contains(string(a.Body), "Marktweg") {
+				t.Errorf("the answer repeats personal data: %s", a.Body)
 			}
 		})
 	}
-	w.call("POST", "/customers", "<customer/>", "Content-Type", "application/xml").refused(415, "unsupported-media-type")
+	w.Call("POST", "/customers", "<customer/>", "Content-Type", "application/xml").Refused(415, "unsupported-media-type")
 	if events := w.store.All(t); len(events) > 0 {
 		for _, e := range events {
 			if strings.HasPrefix(e.StreamID, "customer-") {
@@ -234,10 +233,10 @@ func TestWhateverIsTakenCanBeAnnounced(t *testing.T) {
 		{"name": `<script>"O'Brien" \ & Co`, "email": "a.b-c_d@x.y.z", "address": address("\u2028x", "\ufeffx")},
 		{"name": " leading and trailing ", "email": strings.Repeat("x", 60) + "@example.com", "address": address(" 1 ", " 2 ")},
 	} {
-		a := w.call("POST", "/customers", body).want(http.StatusCreated)
-		contractstest.Valid(t, w.heard("customer.events.created.v1", a.str("customerId")))
-		if a.str("name") != body["name"] || a.str("email") != body["email"] {
-			t.Errorf("%v became %s", body, a.body)
+		a := w.Call("POST", "/customers", body).Want(http.StatusCreated)
+		contractstest.Valid(t, w.Hears("customer.events.created.v1", a.Text("customerId")))
+		if a.Text("name") != body["name"] || a.Text("email") != body["email"] {
+			t.Errorf("%v became %s", body, a.Body)
 		}
 	}
 }

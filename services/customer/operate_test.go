@@ -18,13 +18,13 @@ import (
 func TestTheEventStoreHoldsNothingThatTellsWhoSomebodyIs(t *testing.T) {
 	w := start(t)
 	id := w.registered()
-	w.call("PUT", "/customers/"+id+"/contact", fields{"name": "Annabel Quist", "email": "quist@example.org"}).want(http.StatusOK)
-	w.call("PUT", "/customers/"+id+"/address", fields{
+	w.Call("PUT", "/customers/"+id+"/contact", fields{"name": "Annabel Quist", "email": "quist@example.org"}).Want(http.StatusOK)
+	w.Call("PUT", "/customers/"+id+"/address", fields{
 		"line1": "Oudegracht 22", "line2": "bij Jansen", "city": "Utrecht", "postcode": "3511 AB", "country": "NL",
-	}).want(http.StatusOK)
-	w.call("PUT", "/customers/"+id+"/address", fields{"line1": "Oudegracht 22", "city": "Utrecht"}).want(422)
-	w.call("POST", "/customers/"+id+"/deactivate", fields{"reason": "went to Valkenburg"}).want(http.StatusOK)
-	w.heard("customer.events.deactivated.v1", id)
+	}).Want(http.StatusOK)
+	w.Call("PUT", "/customers/"+id+"/address", fields{"line1": "Oudegracht 22", "city": "Utrecht"}).Want(422)
+	w.Call("POST", "/customers/"+id+"/deactivate", fields{"reason": "went to Valkenburg"}).Want(http.StatusOK)
+	w.Hears("customer.events.deactivated.v1", id)
 
 	personal := []string{
 		"Ann Doe", "ann@example.com", "Marktweg", "Delft", "2611 GP", "Annabel", "Quist", "quist@", "Oudegracht", "Jansen", "Utrecht",
@@ -55,7 +55,7 @@ func TestTheEventStoreHoldsNothingThatTellsWhoSomebodyIs(t *testing.T) {
 		t.Errorf("looked in the wrong place: the customer is in none of %d files", files)
 	}
 	for _, text := range personal {
-		if strings.Contains(w.log.String(), text) {
+		if strings.Contains(w.Log(), text) {
 			t.Errorf("%q is in the log", text)
 		}
 	}
@@ -64,16 +64,16 @@ func TestTheEventStoreHoldsNothingThatTellsWhoSomebodyIs(t *testing.T) {
 func TestThereIsNothingToTraceOrReconcile(t *testing.T) {
 	w := start(t)
 	id := w.registered()
-	w.heard("customer.events.created.v1", id)
-	if a := w.call("GET", "/ledger", nil).want(http.StatusOK); string(a.body) != `{"items":[]}`+"\n" {
-		t.Errorf("%s", a.body)
+	w.Hears("customer.events.created.v1", id)
+	if a := w.Get("/ledger").Want(http.StatusOK); string(a.Body) != `{"items":[]}`+"\n" {
+		t.Errorf("%s", a.Body)
 	}
-	if a := w.call("GET", "/deadletters", nil).want(http.StatusOK); string(a.body) != `{"items":[]}`+"\n" {
-		t.Errorf("%s", a.body)
+	if a := w.Get("/deadletters").Want(http.StatusOK); string(a.Body) != `{"items":[]}`+"\n" {
+		t.Errorf("%s", a.Body)
 	}
 	order := uuid.NewString()
-	if a := w.call("GET", "/trace/"+order, nil).want(http.StatusOK); string(a.body) != `{"service":"customer","orderId":"`+order+`","items":[]}`+"\n" {
-		t.Errorf("%s", a.body)
+	if a := w.Get("/trace/" + order).Want(http.StatusOK); string(a.Body) != `{"service":"customer","orderId":"`+order+`","items":[]}`+"\n" {
+		t.Errorf("%s", a.Body)
 	}
 }
 
@@ -81,11 +81,11 @@ func TestTheServiceIsNotReadyWithoutItsEventStore(t *testing.T) {
 	w := start(t)
 	id := w.registered()
 	w.store.Stop()
-	sqldbtest.Eventually(t, "not ready", func() bool { return w.call("GET", "/readyz", nil).status == http.StatusServiceUnavailable })
-	w.call("GET", "/livez", nil).want(http.StatusOK)
+	sqldbtest.Eventually(t, "not ready", func() bool { return w.Get("/readyz").Status == http.StatusServiceUnavailable })
+	w.Get("/livez").Want(http.StatusOK)
 	w.store.Start()
-	sqldbtest.Eventually(t, "ready again", func() bool { return w.call("GET", "/readyz", nil).status == http.StatusOK })
-	if a := w.call("GET", "/customers/"+id, nil).want(http.StatusOK); a.str("name") != "Ann Doe" {
-		t.Errorf("%s", a.body)
+	sqldbtest.Eventually(t, "ready again", func() bool { return w.Get("/readyz").Status == http.StatusOK })
+	if a := w.Get("/customers/" + id).Want(http.StatusOK); a.Text("name") != "Ann Doe" {
+		t.Errorf("%s", a.Body)
 	}
 }

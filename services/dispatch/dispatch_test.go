@@ -12,6 +12,7 @@ import (
 	"orderflow/contracts/contractstest"
 	"orderflow/pkg/cause"
 	"orderflow/pkg/eventbus"
+	"orderflow/pkg/service/servicetest"
 	"orderflow/pkg/sqldb/sqldbtest"
 )
 
@@ -54,7 +55,7 @@ func newID() string { return cause.NewID().String() }
 func (w *world) hasShipment(orderID, status string) {
 	w.t.Helper()
 	sqldbtest.Eventually(w.t, "shipment "+orderID+" is "+status, func() bool {
-		return w.call(http.MethodGet, "/shipments/"+orderID, "").body["status"] == status
+		return w.Get("/shipments/" + orderID).Fields()["status"] == status
 	})
 }
 
@@ -62,16 +63,16 @@ func (w *world) hasShipment(orderID, status string) {
 func (w *world) livesAt(orderID, line1 string) {
 	w.t.Helper()
 	sqldbtest.Eventually(w.t, "it goes to "+line1, func() bool {
-		known, _ := w.call(http.MethodGet, "/shipments/"+orderID, "").body["address"].(map[string]any)
+		known, _ := w.Get("/shipments/" + orderID).Fields()["address"].(map[string]any)
 		return known["line1"] == line1
 	})
 }
 
 func TestAPackedOrderIsDispatchedAndAnnouncedOnce(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
-		w.start()
+		w.Start()
 		order, customer := newID(), newID()
-		w.publish(created(customer, "Ada"), packed(order, customer))
+		w.Publish(created(customer, "Ada"), packed(order, customer))
 		w.hasShipment(order, "ready")
 		w.livesAt(order, "1 First Street")
 
@@ -81,32 +82,32 @@ func TestAPackedOrderIsDispatchedAndAnnouncedOnce(t *testing.T) {
 			"carrier": "DHL", "trackingNumber": "JD014",
 		}
 		for range 2 { // the second changes nothing
-			a := w.call(http.MethodPost, "/shipments/"+order+"/dispatch", parcel)
-			if diff := cmp.Diff(want, a.body); a.status != http.StatusOK || a.header.Get("ETag") != `"1"` || diff != "" {
-				t.Fatalf("got %d at %s (-want +got):\n%s", a.status, a.header.Get("ETag"), diff)
+			a := w.Call(http.MethodPost, "/shipments/"+order+"/dispatch", parcel)
+			if diff := cmp.Diff(want, a.Fields()); a.Status != http.StatusOK || a.Header.Get("ETag") != `"1"` || diff != "" {
+				t.Fatalf("got %d at %s (-want +got):\n%s", a.Status, a.Header.Get("ETag"), diff)
 			}
 		}
-		w.call(http.MethodPost, "/shipments/"+order+"/dispatch", `{"carrier":"UPS","trackingNumber":"JD014"}`).
-			refused(t, http.StatusConflict, "already-dispatched")
-		w.call(http.MethodPost, "/shipments/"+order+"/dispatch", `{"carrier":"DHL","trackingNumber":"JD015"}`).
-			refused(t, http.StatusConflict, "already-dispatched")
+		w.Call(http.MethodPost, "/shipments/"+order+"/dispatch", `{"carrier":"UPS","trackingNumber":"JD014"}`).
+			Refused(http.StatusConflict, "already-dispatched")
+		w.Call(http.MethodPost, "/shipments/"+order+"/dispatch", `{"carrier":"DHL","trackingNumber":"JD015"}`).
+			Refused(http.StatusConflict, "already-dispatched")
 
 		// What left the house went to where it went, whatever happens later.
 		next := newID()
-		w.publish(moved(customer, "2 Second Street", 1), cancelled(order), packed(next, customer))
+		w.Publish(moved(customer, "2 Second Street", 1), cancelled(order), packed(next, customer))
 		w.hasShipment(next, "ready")
 		w.livesAt(next, "2 Second Street")
 		sqldbtest.Eventually(t, "the cancellation is noted", func() bool {
-			return w.call(http.MethodGet, "/shipments/"+order, "").header.Get("ETag") == `"2"`
+			return w.Get("/shipments/"+order).Header.Get("ETag") == `"2"`
 		})
-		if diff := cmp.Diff(want, w.call(http.MethodGet, "/shipments/"+order, "").body); diff != "" {
+		if diff := cmp.Diff(want, w.Get("/shipments/"+order).Fields()); diff != "" {
 			t.Errorf("it changed on its way (-want +got):\n%s", diff)
 		}
 
-		w.call(http.MethodPost, "/shipments/"+next+"/dispatch", parcel)
-		sqldbtest.Eventually(t, "both are announced", func() bool { return len(w.said()) >= 2 })
+		w.Call(http.MethodPost, "/shipments/"+next+"/dispatch", parcel)
+		sqldbtest.Eventually(t, "both are announced", func() bool { return len(w.Said()) >= 2 })
 		var about []string
-		for _, e := range w.said() {
+		for _, e := range w.Said() {
 			contractstest.Valid(t, e)
 			about = append(about, e.Subject)
 			if e.CorrelationID != "request-"+e.Subject || e.Sequence != 1 {
@@ -121,45 +122,45 @@ func TestAPackedOrderIsDispatchedAndAnnouncedOnce(t *testing.T) {
 
 func TestAnOrderIsNotDispatchedToNowhere(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
-		w.start()
+		w.Start()
 		order, customer := newID(), newID()
-		dispatch := func() answer {
-			return w.call(http.MethodPost, "/shipments/"+order+"/dispatch", `{"carrier":"DHL","trackingNumber":"JD014"}`)
+		dispatch := func() servicetest.Answer {
+			return w.Call(http.MethodPost, "/shipments/"+order+"/dispatch", `{"carrier":"DHL","trackingNumber":"JD014"}`)
 		}
-		w.publish(packed(order, customer))
+		w.Publish(packed(order, customer))
 		w.hasShipment(order, "ready")
 		refused := dispatch()
-		refused.refused(t, http.StatusConflict, "address-unknown")
-		if refused.header.Get("Retry-After") != "1" {
-			t.Errorf("Retry-After is %q, want 1", refused.header.Get("Retry-After"))
+		refused.Refused(http.StatusConflict, "address-unknown")
+		if refused.Header.Get("Retry-After") != "1" {
+			t.Errorf("Retry-After is %q, want 1", refused.Header.Get("Retry-After"))
 		}
-		w.publish(moved(customer, "2 Second Street", 1)) // overtook the event that has the name
+		w.Publish(moved(customer, "2 Second Street", 1)) // overtook the event that has the name
 		w.livesAt(order, "2 Second Street")
-		dispatch().refused(t, http.StatusConflict, "address-unknown")
+		dispatch().Refused(http.StatusConflict, "address-unknown")
 
-		w.publish(created(customer, "Ada"))
-		sqldbtest.Eventually(t, "it can be dispatched", func() bool { return dispatch().status == http.StatusOK })
+		w.Publish(created(customer, "Ada"))
+		sqldbtest.Eventually(t, "it can be dispatched", func() bool { return dispatch().Status == http.StatusOK })
 		w.livesAt(order, "2 Second Street")
 	})
 }
 
 func TestACancelledOrderIsNotDispatched(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
-		w.start()
+		w.Start()
 		customer, early, late := newID(), newID(), newID()
-		w.publish(created(customer, "Ada"), cancelled(early), packed(late, customer))
+		w.Publish(created(customer, "Ada"), cancelled(early), packed(late, customer))
 		w.hasShipment(late, "ready")
-		w.call(http.MethodGet, "/shipments/"+early, "").refused(t, http.StatusNotFound, "not-found")
-		w.publish(packed(early, customer), cancelled(late))
+		w.Get("/shipments/"+early).Refused(http.StatusNotFound, "not-found")
+		w.Publish(packed(early, customer), cancelled(late))
 		for _, order := range []string{early, late} {
 			w.hasShipment(order, "cancelled")
-			w.call(http.MethodPost, "/shipments/"+order+"/dispatch", `{"carrier":"DHL","trackingNumber":"JD014"}`).
-				refused(t, http.StatusConflict, "shipment-cancelled")
-			if a := w.call(http.MethodGet, "/shipments/"+order, ""); a.body["recipient"] != nil || a.body["address"] != nil {
-				t.Errorf("got %v: nobody needs to know who would have got it", a.body)
+			w.Call(http.MethodPost, "/shipments/"+order+"/dispatch", `{"carrier":"DHL","trackingNumber":"JD014"}`).
+				Refused(http.StatusConflict, "shipment-cancelled")
+			if a := w.Get("/shipments/" + order); a.Fields()["recipient"] != nil || a.Fields()["address"] != nil {
+				t.Errorf("got %v: nobody needs to know who would have got it", a.Fields())
 			}
 		}
-		if said := w.said(); len(said) != 0 {
+		if said := w.Said(); len(said) != 0 {
 			t.Errorf("announced %v", said)
 		}
 	})
@@ -167,15 +168,15 @@ func TestACancelledOrderIsNotDispatched(t *testing.T) {
 
 func TestAStoppedServiceCatchesUpAndLosesNothing(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
-		stop := w.start()
+		stop := w.Start()
 		stop()
 		customer := newID()
 		orders := []string{newID(), newID(), newID()}
 		for _, order := range orders {
-			w.publish(packed(order, customer), packed(order, customer)) // the second is another event about the same fact
+			w.Publish(packed(order, customer), packed(order, customer)) // the second is another event about the same fact
 		}
-		w.publish(created(customer, "Ada"))
-		w.start()
+		w.Publish(created(customer, "Ada"))
+		w.Start()
 		for _, order := range orders {
 			w.hasShipment(order, "ready")
 			w.livesAt(order, "1 First Street")
@@ -185,18 +186,18 @@ func TestAStoppedServiceCatchesUpAndLosesNothing(t *testing.T) {
 
 func TestWhatHappenedToAnOrderIsTraced(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
-		w.start()
+		w.Start()
 		order, customer := newID(), newID()
-		w.publish(packed(order, customer), created(customer, "Ada"))
+		w.Publish(packed(order, customer), created(customer, "Ada"))
 		w.hasShipment(order, "ready")
 		w.livesAt(order, "1 First Street")
-		w.call(http.MethodPost, "/shipments/"+order+"/dispatch", `{"carrier":"DHL","trackingNumber":"JD014"}`)
+		w.Call(http.MethodPost, "/shipments/"+order+"/dispatch", `{"carrier":"DHL","trackingNumber":"JD014"}`)
 		sqldbtest.Eventually(t, "all of it is in the trace", func() bool {
-			kinds := w.call(http.MethodGet, "/trace/"+order, "").items("kind")
+			kinds := w.Get("/trace/" + order).Items("kind")
 			slices.Sort(kinds)
 			return cmp.Equal(kinds, []string{"http", "published", "received", "wrote"})
 		})
-		if subjects := w.call(http.MethodGet, "/ledger", "").items("subject"); len(subjects) != 2 {
+		if subjects := w.Get("/ledger").Items("subject"); len(subjects) != 2 {
 			t.Errorf("the ledger has %v, want the order and the customer", subjects)
 		}
 	})
@@ -204,17 +205,17 @@ func TestWhatHappenedToAnOrderIsTraced(t *testing.T) {
 
 func TestAnEventThatCannotBeUsedIsLeftToAPerson(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
-		w.start()
+		w.Start()
 		customer := newID()
-		w.publish(packed(newID(), ""), packed("nonsense", customer), cancelled("nonsense"), created("nonsense", "Ada"), created(customer, ""),
+		w.Publish(packed(newID(), ""), packed("nonsense", customer), cancelled("nonsense"), created("nonsense", "Ada"), created(customer, ""),
 			event("customer", "address_changed", newID(), 1, map[string]any{}))
 		sqldbtest.Eventually(t, "all are parked", func() bool {
-			letters := w.call(http.MethodGet, "/deadletters", "").items("status")
+			letters := w.Get("/deadletters").Items("status")
 			return cmp.Equal(letters, []string{"parked", "parked", "parked", "parked", "parked", "parked"})
 		})
-		for _, id := range w.call(http.MethodGet, "/deadletters", "").items("id") {
-			if a := w.call(http.MethodDelete, "/deadletters/"+id, ""); a.status != http.StatusNoContent {
-				t.Errorf("discarding %s: %d %v", id, a.status, a.body)
+		for _, id := range w.Get("/deadletters").Items("id") {
+			if a := w.Call(http.MethodDelete, "/deadletters/"+id, ""); a.Status != http.StatusNoContent {
+				t.Errorf("discarding %s: %d %v", id, a.Status, a.Fields())
 			}
 		}
 	})

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"orderflow/contracts/contractstest"
+	"orderflow/pkg/service/servicetest"
 	"orderflow/pkg/sqldb/sqldbtest"
 )
 
@@ -15,22 +16,22 @@ func TestACancelledOrderIsAnnouncedAndStaysCancelled(t *testing.T) {
 	w := start(t)
 	w.product("mug", 1250, "EUR")
 	id := w.placed(w.customer(), "X-Correlation-ID", "the-customers-own")
-	a := w.call("POST", "/orders/"+id+"/cancel", reason).want(http.StatusOK)
-	if a.str("status") != "cancelled" || a.str("cancelReason") != "changed my mind" || a.str("cancelledAt") == "" || a.header.Get("ETag") != `"1"` {
-		t.Errorf("ETag %s, %s", a.header.Get("ETag"), a.body)
+	a := w.Call("POST", "/orders/"+id+"/cancel", reason).Want(http.StatusOK)
+	if a.Text("status") != "cancelled" || a.Text("cancelReason") != "changed my mind" || a.Text("cancelledAt") == "" || a.Header.Get("ETag") != `"1"` {
+		t.Errorf("ETag %s, %s", a.Header.Get("ETag"), a.Body)
 	}
-	if read := w.call("GET", "/orders/"+id, nil).want(http.StatusOK); string(read.body) != string(a.body) {
-		t.Errorf("read again: %s", read.body)
+	if read := w.Get("/orders/" + id).Want(http.StatusOK); string(read.Body) != string(a.Body) {
+		t.Errorf("read again: %s", read.Body)
 	}
-	event := w.heard("order.events.cancelled.v1", id)
+	event := w.Hears("order.events.cancelled.v1", id)
 	contractstest.Valid(t, event)
 	if event.CorrelationID != "the-customers-own" || event.Sequence != 1 || !strings.Contains(string(event.Data), `"by":"customer"`) {
 		t.Errorf("announced with correlation %s, sequence %d: %s", event.CorrelationID, event.Sequence, event.Data)
 	}
 
-	again := w.call("POST", "/orders/"+id+"/cancel", fields{"reason": "another"}).want(http.StatusOK)
-	if string(again.body) != string(a.body) || again.header.Get("ETag") != `"1"` {
-		t.Errorf("cancelled again: %s", again.body)
+	again := w.Call("POST", "/orders/"+id+"/cancel", fields{"reason": "another"}).Want(http.StatusOK)
+	if string(again.Body) != string(a.Body) || again.Header.Get("ETag") != `"1"` {
+		t.Errorf("cancelled again: %s", again.Body)
 	}
 	if events := w.streams()["order-"+id]; events != 2 {
 		t.Errorf("%d events", events)
@@ -41,9 +42,9 @@ func TestManyCancellationsAtOnceAreOne(t *testing.T) {
 	w := start(t)
 	w.product("mug", 1250, "EUR")
 	id := w.placed(w.customer())
-	for _, a := range w.atOnce(16, func(int) answer { return w.call("POST", "/orders/"+id+"/cancel", reason) }) {
-		if a.want(http.StatusOK); a.str("status") != "cancelled" {
-			t.Errorf("%s", a.body)
+	for _, a := range w.atOnce(16, func(int) servicetest.Answer { return w.Call("POST", "/orders/"+id+"/cancel", reason) }) {
+		if a.Want(http.StatusOK); a.Text("status") != "cancelled" {
+			t.Errorf("%s", a.Body)
 		}
 	}
 	if events := w.streams()["order-"+id]; events != 2 {
@@ -56,24 +57,24 @@ func TestACommandIsRefusedWhenTheOrderIsNotWhatTheCallerSaw(t *testing.T) {
 	w.product("mug", 1250, "EUR")
 	id := w.placed(w.customer())
 	for _, tag := range []string{`"1"`, `"7"`, `W/"0"`, `"x"`, `"-1"`} {
-		w.call("POST", "/orders/"+id+"/cancel", reason, "If-Match", tag).refused(412, "stale")
+		w.Call("POST", "/orders/"+id+"/cancel", reason, "If-Match", tag).Refused(412, "stale")
 	}
-	if a := w.call("GET", "/orders/"+id, nil).want(http.StatusOK); a.str("status") != "placed" {
-		t.Errorf("it is %s", a.str("status"))
+	if a := w.Get("/orders/" + id).Want(http.StatusOK); a.Text("status") != "placed" {
+		t.Errorf("it is %s", a.Text("status"))
 	}
-	tag := w.call("GET", "/orders/"+id, nil).header.Get("ETag")
-	w.call("POST", "/orders/"+id+"/cancel", reason, "If-Match", tag).want(http.StatusOK)
-	w.call("POST", "/orders/"+id+"/cancel", reason, "If-Match", tag).refused(412, "stale")
-	w.call("POST", "/orders/"+id+"/cancel", reason, "If-Match", "*").want(http.StatusOK)
+	tag := w.Get("/orders/" + id).Header.Get("ETag")
+	w.Call("POST", "/orders/"+id+"/cancel", reason, "If-Match", tag).Want(http.StatusOK)
+	w.Call("POST", "/orders/"+id+"/cancel", reason, "If-Match", tag).Refused(412, "stale")
+	w.Call("POST", "/orders/"+id+"/cancel", reason, "If-Match", "*").Want(http.StatusOK)
 }
 
 // told waits until the order is in a status.
-func (w *world) told(id, status string) answer {
+func (w *world) told(id, status string) servicetest.Answer {
 	w.t.Helper()
-	var a answer
+	var a servicetest.Answer
 	sqldbtest.Eventually(w.t, id+" "+status, func() bool {
-		a = w.call("GET", "/orders/"+id, nil).want(http.StatusOK)
-		return a.str("status") == status
+		a = w.Get("/orders/" + id).Want(http.StatusOK)
+		return a.Text("status") == status
 	})
 	return a
 }
@@ -84,22 +85,22 @@ func TestAnOrderFollowsWhatOthersDoWithIt(t *testing.T) {
 	customer := w.customer()
 	id := w.placed(customer)
 	w.tell("packing.events.packed.v1", id, 1, fields{"orderId": id, "customerId": customer, "packedBy": "Piet"})
-	if a := w.told(id, "packed"); a.str("packedAt") == "" || a.header.Get("ETag") != `"1"` {
-		t.Errorf("%s", a.body)
+	if a := w.told(id, "packed"); a.Text("packedAt") == "" || a.Header.Get("ETag") != `"1"` {
+		t.Errorf("%s", a.Body)
 	}
 	w.tell("dispatch.events.dispatched.v1", id, 1, fields{"orderId": id, "customerId": customer, "carrier": "post", "trackingNumber": "7"})
-	if a := w.told(id, "dispatched"); a.str("dispatchedAt") == "" || a.header.Get("ETag") != `"2"` {
-		t.Errorf("%s", a.body)
+	if a := w.told(id, "dispatched"); a.Text("dispatchedAt") == "" || a.Header.Get("ETag") != `"2"` {
+		t.Errorf("%s", a.Body)
 	}
-	w.call("POST", "/orders/"+id+"/cancel", reason).refused(409, "already-dispatched")
-	w.call("POST", "/orders/"+id+"/cancel", reason, "If-Match", `"1"`).refused(412, "stale")
+	w.Call("POST", "/orders/"+id+"/cancel", reason).Refused(409, "already-dispatched")
+	w.Call("POST", "/orders/"+id+"/cancel", reason, "If-Match", `"1"`).Refused(412, "stale")
 
 	refused := w.placed(customer)
 	w.tell("packing.events.rejected.v1", refused, 1, fields{"orderId": refused, "reason": "out of stock"})
-	if a := w.told(refused, "cancelled"); a.str("cancelReason") != "out of stock" {
-		t.Errorf("%s", a.body)
+	if a := w.told(refused, "cancelled"); a.Text("cancelReason") != "out of stock" {
+		t.Errorf("%s", a.Body)
 	}
-	event := w.heard("order.events.cancelled.v1", refused)
+	event := w.Hears("order.events.cancelled.v1", refused)
 	contractstest.Valid(t, event)
 	if !strings.Contains(string(event.Data), `"by":"packing"`) {
 		t.Errorf("announced as %s", event.Data)
@@ -110,12 +111,12 @@ func TestAnOrderThatLeftWhileItWasCancelledIsDispatched(t *testing.T) {
 	w := start(t)
 	w.product("mug", 1250, "EUR")
 	id := w.placed(w.customer())
-	w.call("POST", "/orders/"+id+"/cancel", reason).want(http.StatusOK)
+	w.Call("POST", "/orders/"+id+"/cancel", reason).Want(http.StatusOK)
 	w.tell("dispatch.events.dispatched.v1", id, 1, fields{"orderId": id, "carrier": "post", "trackingNumber": "7"})
-	if a := w.told(id, "dispatched"); a.str("cancelledAt") == "" || a.str("dispatchedAt") == "" || a.str("cancelReason") == "" {
-		t.Errorf("%s", a.body)
+	if a := w.told(id, "dispatched"); a.Text("cancelledAt") == "" || a.Text("dispatchedAt") == "" || a.Text("cancelReason") == "" {
+		t.Errorf("%s", a.Body)
 	}
-	w.call("POST", "/orders/"+id+"/cancel", reason).refused(409, "already-dispatched")
+	w.Call("POST", "/orders/"+id+"/cancel", reason).Refused(409, "already-dispatched")
 }
 
 func TestAnIDThatNobodyHasIsNotFound(t *testing.T) {
@@ -123,16 +124,16 @@ func TestAnIDThatNobodyHasIsNotFound(t *testing.T) {
 	w.product("mug", 1250, "EUR")
 	known := w.placed(w.customer())
 	for _, id := range []string{fresh(), "7", "00000000-0000-0000-0000-000000000000", strings.ToUpper(known), known + "x", "%00", "a%2Fb"} {
-		w.call("GET", "/orders/"+id, nil).refused(404, "not-found")
-		w.call("GET", "/orders/"+id+"/history", nil).refused(404, "not-found")
-		w.call("POST", "/orders/"+id+"/cancel", reason).refused(404, "not-found")
-		w.call("POST", "/orders/"+id+"/cancel", reason, "If-Match", `"3"`).refused(404, "not-found")
+		w.Get("/orders/"+id).Refused(404, "not-found")
+		w.Get("/orders/"+id+"/history").Refused(404, "not-found")
+		w.Call("POST", "/orders/"+id+"/cancel", reason).Refused(404, "not-found")
+		w.Call("POST", "/orders/"+id+"/cancel", reason, "If-Match", `"3"`).Refused(404, "not-found")
 	}
-	w.call("GET", "/trace/seven", nil).refused(404, "not-found")
-	w.call("GET", "/deadletters/seven", nil).refused(404, "not-found")
-	w.call("GET", "/order", nil).refused(404, "not-found")
+	w.Get("/trace/seven").Refused(404, "not-found")
+	w.Get("/deadletters/seven").Refused(404, "not-found")
+	w.Get("/order").Refused(404, "not-found")
 	for _, text := range []string{"", "  ", "a\nb", "a\x00b", strings.Repeat("x", 501)} {
-		w.call("POST", "/orders/"+known+"/cancel", fields{"reason": text}).refused(422, "invalid-request")
+		w.Call("POST", "/orders/"+known+"/cancel", fields{"reason": text}).Refused(422, "invalid-request")
 	}
-	w.call("POST", "/orders/"+known+"/cancel", nil).want(http.StatusBadRequest)
+	w.Call("POST", "/orders/"+known+"/cancel", nil).Want(http.StatusBadRequest)
 }

@@ -22,7 +22,7 @@ func (w *world) pages(path string) []map[string]any {
 			Items      []map[string]any
 			NextCursor *string
 		}
-		w.call("GET", path+cursor, nil).want(http.StatusOK).into(&page)
+		w.Get(path + cursor).Want(http.StatusOK).Into(&page)
 		if page.Items == nil {
 			w.t.Fatalf("%s: items are no list", path)
 		}
@@ -56,7 +56,7 @@ func TestTheListShowsOrdersNewestFirst(t *testing.T) {
 		id := w.placed(customer)
 		version := 0.0
 		if i%3 == 0 {
-			w.call("POST", "/orders/"+id+"/cancel", reason).want(http.StatusOK)
+			w.Call("POST", "/orders/"+id+"/cancel", reason).Want(http.StatusOK)
 			version = 1
 			cancelled = append(cancelled, id)
 		}
@@ -84,7 +84,7 @@ func TestTheListShowsOrdersNewestFirst(t *testing.T) {
 	}
 	// An item is what the order itself is.
 	var whole map[string]any
-	w.call("GET", "/orders/"+all[0], nil).want(http.StatusOK).into(&whole)
+	w.Get("/orders/" + all[0]).Want(http.StatusOK).Into(&whole)
 	items := w.pages("/orders?limit=100")
 	if diff := cmp.Diff(whole, items[len(items)-1]); diff != "" {
 		t.Error(diff)
@@ -117,7 +117,7 @@ func TestAListIsNotAskedForNonsense(t *testing.T) {
 		"/orders/" + id + "/history?cursor=" + coded(`["x"]`): "query.cursor",
 		"/orders/" + id + "/history?cursor=" + coded(`[9223372036854775807]`): "query.cursor",
 	} {
-		w.call("GET", path, nil).refused(422, "invalid-request", location)
+		w.Get(path).Refused(422, "invalid-request", location)
 	}
 }
 
@@ -128,7 +128,7 @@ func TestTheHistoryIsTheStream(t *testing.T) {
 	id := w.placed(customer, "Idempotency-Key", "k", "X-Correlation-ID", "corr")
 	packed := w.tell("packing.events.packed.v1", id, 1, fields{"orderId": id, "customerId": customer, "packedBy": "Piet"})
 	w.told(id, "packed")
-	w.call("POST", "/orders/"+id+"/cancel", reason).want(http.StatusOK)
+	w.Call("POST", "/orders/"+id+"/cancel", reason).Want(http.StatusOK)
 
 	events := w.store.Events(t, "order-"+id)
 	for _, limit := range []int{1, 2, 3, 50} {
@@ -150,7 +150,7 @@ func TestTheHistoryIsTheStream(t *testing.T) {
 			Metadata map[string]any
 		}
 	}
-	w.call("GET", "/orders/"+id+"/history", nil).want(http.StatusOK).into(&page)
+	w.Get("/orders/" + id + "/history").Want(http.StatusOK).Into(&page)
 	for i, want := range []string{"order-placed", "order-packed", "order-cancelled"} {
 		if page.Items[i].Type != want || page.Items[i].Metadata["$correlationId"] == "" {
 			t.Errorf("item %d: %+v", i, page.Items[i])
@@ -168,8 +168,8 @@ func TestTheHistoryIsTheStream(t *testing.T) {
 		t.Errorf("the cancellation is not part of the order's correlation: %v", page.Items[2].Metadata)
 	}
 	past := "/orders/" + id + "/history?cursor=" + base64.RawURLEncoding.EncodeToString([]byte(`[99]`))
-	if a := w.call("GET", past, nil).want(http.StatusOK); string(a.body) != `{"items":[]}`+"\n" {
-		t.Errorf("past the end: %s", a.body)
+	if a := w.Get(past).Want(http.StatusOK); string(a.Body) != `{"items":[]}`+"\n" {
+		t.Errorf("past the end: %s", a.Body)
 	}
-	w.call("GET", "/orders/"+cause.NewID().String()+"/history", nil).refused(404, "not-found")
+	w.Get("/orders/"+cause.NewID().String()+"/history").Refused(404, "not-found")
 }

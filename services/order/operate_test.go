@@ -15,7 +15,7 @@ func TestTheTraceTellsEverythingThatHappenedHereToAnOrder(t *testing.T) {
 	id := w.placed(customer, "X-Correlation-ID", "corr")
 	packed := w.tell("packing.events.packed.v1", id, 1, fields{"orderId": id, "customerId": customer, "packedBy": "Piet"})
 	w.shown(id, 1)
-	placed := w.heard("order.events.placed.v1", id)
+	placed := w.Hears("order.events.placed.v1", id)
 
 	type item struct {
 		Kind, ID, Type, CorrelationID, CausationID, Detail string
@@ -27,7 +27,7 @@ func TestTheTraceTellsEverythingThatHappenedHereToAnOrder(t *testing.T) {
 		Items            []item
 	}
 	sqldbtest.Eventually(t, "the trace is whole", func() bool {
-		w.call("GET", "/trace/"+id, nil).want(http.StatusOK).into(&trace)
+		w.Get("/trace/" + id).Want(http.StatusOK).Into(&trace)
 		return len(trace.Items) == 6
 	})
 	found := map[string]item{}
@@ -55,7 +55,7 @@ func TestTheTraceTellsEverythingThatHappenedHereToAnOrder(t *testing.T) {
 	if i := found["wrote order_list"]; i.Detail != "packed" || i.Sequence == nil || *i.Sequence != 1 {
 		t.Errorf("the row: %+v", i)
 	}
-	w.call("GET", "/trace/"+fresh(), nil).want(http.StatusOK).into(&trace)
+	w.Get("/trace/" + fresh()).Want(http.StatusOK).Into(&trace)
 	if len(trace.Items) != 0 {
 		t.Errorf("of an order that is not: %+v", trace.Items)
 	}
@@ -69,7 +69,7 @@ func TestTheLedgerTellsHowFarEachOrderHasCome(t *testing.T) {
 	for i := range 5 {
 		id := w.placed(customer)
 		if i%2 == 0 {
-			w.call("POST", "/orders/"+id+"/cancel", reason).want(http.StatusOK)
+			w.Call("POST", "/orders/"+id+"/cancel", reason).Want(http.StatusOK)
 			want[id] = 1
 		} else {
 			want[id] = 0
@@ -101,18 +101,18 @@ func TestAFactThatCannotBeRecordedWaitsForAPerson(t *testing.T) {
 	early := w.tell("packing.events.packed.v1", unknown, 1, fields{"orderId": unknown})
 	sqldbtest.Eventually(t, "both aside", func() bool { return len(w.pages("/deadletters?limit=1")) == 2 })
 
-	a := w.call("GET", "/deadletters/"+wrong.ID, nil).want(http.StatusOK)
-	if a.str("status") != "parked" || a.str("box") != "inbox" || !strings.Contains(a.str("reason"), "seven") {
-		t.Errorf("%s", a.body)
+	a := w.Get("/deadletters/" + wrong.ID).Want(http.StatusOK)
+	if a.Text("status") != "parked" || a.Text("box") != "inbox" || !strings.Contains(a.Text("reason"), "seven") {
+		t.Errorf("%s", a.Body)
 	}
-	if a := w.call("GET", "/deadletters/"+early.ID, nil).want(http.StatusOK); a.str("status") != "held" || a.str("reason") != "there is no such order" {
-		t.Errorf("%s", a.body)
+	if a := w.Get("/deadletters/" + early.ID).Want(http.StatusOK); a.Text("status") != "held" || a.Text("reason") != "there is no such order" {
+		t.Errorf("%s", a.Body)
 	}
-	w.call("DELETE", "/deadletters/"+early.ID, nil).want(http.StatusNoContent)
-	w.call("GET", "/deadletters/"+early.ID, nil).refused(404, "not-found")
-	w.call("POST", "/deadletters/"+wrong.ID+"/redrive", nil).want(http.StatusOK)
+	w.Call("DELETE", "/deadletters/"+early.ID, nil).Want(http.StatusNoContent)
+	w.Get("/deadletters/"+early.ID).Refused(404, "not-found")
+	w.Call("POST", "/deadletters/"+wrong.ID+"/redrive", nil).Want(http.StatusOK)
 	sqldbtest.Eventually(t, "parked again", func() bool {
-		return w.call("GET", "/deadletters/"+wrong.ID, nil).want(http.StatusOK).str("status") == "parked"
+		return w.Get("/deadletters/"+wrong.ID).Want(http.StatusOK).Text("status") == "parked"
 	})
 }
 
@@ -125,25 +125,25 @@ func TestAnEventThatCannotBeAnnouncedIsParkedAndTheOthersFlow(t *testing.T) {
 	strange := fresh()
 	w.scribble(strange)
 	id := w.placed(customer)
-	w.heard("order.events.placed.v1", id)
+	w.Hears("order.events.placed.v1", id)
 	w.shown(id, 0)
 	letters := w.pages("/deadletters?limit=5")
 	if len(letters) != 1 || letters[0]["box"] != "relay" || !strings.Contains(letters[0]["reason"].(string), "order-teleported") {
 		t.Errorf("%v", letters)
 	}
-	w.call("GET", "/orders/"+strange, nil).refused(500, "internal")
-	if a := w.call("GET", "/readyz", nil); a.status != http.StatusOK {
-		t.Errorf("not ready: %s", a.body)
+	w.Get("/orders/"+strange).Refused(500, "internal")
+	if a := w.Get("/readyz"); a.Status != http.StatusOK {
+		t.Errorf("not ready: %s", a.Body)
 	}
 }
 
 func TestTheServiceIsNotReadyWithoutItsEventStore(t *testing.T) {
 	w := start(t)
 	w.store.Stop()
-	sqldbtest.Eventually(t, "not ready", func() bool { return w.call("GET", "/readyz", nil).status == http.StatusServiceUnavailable })
-	w.call("GET", "/livez", nil).want(http.StatusOK)
+	sqldbtest.Eventually(t, "not ready", func() bool { return w.Get("/readyz").Status == http.StatusServiceUnavailable })
+	w.Get("/livez").Want(http.StatusOK)
 	w.store.Start()
-	sqldbtest.Eventually(t, "ready again", func() bool { return w.call("GET", "/readyz", nil).status == http.StatusOK })
+	sqldbtest.Eventually(t, "ready again", func() bool { return w.Get("/readyz").Status == http.StatusOK })
 }
 
 func TestTheAPIIsDescribed(t *testing.T) {
@@ -154,7 +154,7 @@ func TestTheAPIIsDescribed(t *testing.T) {
 			Schemas map[string]struct{ Required []string }
 		}
 	}
-	w.call("GET", "/openapi.json", nil).want(http.StatusOK).into(&document)
+	w.Get("/openapi.json").Want(http.StatusOK).Into(&document)
 	for path, method := range map[string]string{
 		"/orders": "post", "/orders/{orderId}": "get", "/orders/{orderId}/cancel": "post", "/orders/{orderId}/history": "get",
 		"/trace/{orderId}": "get", "/ledger": "get", "/deadletters/{id}": "delete",

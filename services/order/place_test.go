@@ -19,25 +19,25 @@ func TestAnOrderIsPlacedAtTodaysPricesAndAnnounced(t *testing.T) {
 	w.product("plate", 990, "EUR")
 	customer := w.customer()
 	began := time.Now()
-	a := w.call("POST", "/orders", fields{"customerId": customer, "lines": []fields{
+	a := w.Call("POST", "/orders", fields{"customerId": customer, "lines": []fields{
 		{"sku": "mug", "quantity": 2}, {"sku": "plate", "quantity": 1},
-	}}).want(http.StatusCreated)
+	}}).Want(http.StatusCreated)
 
-	id := a.str("orderId")
+	id := a.Text("orderId")
 	if parsed, err := uuid.Parse(id); err != nil || parsed.Version() != 7 {
 		t.Errorf("id %q", id)
 	}
-	if a.header.Get("Location") != "/orders/"+id || a.header.Get("ETag") != `"0"` || a.header.Get("Content-Type") != "application/json" {
-		t.Errorf("headers %v", a.header)
+	if a.Header.Get("Location") != "/orders/"+id || a.Header.Get("ETag") != `"0"` || a.Header.Get("Content-Type") != "application/json" {
+		t.Errorf("headers %v", a.Header)
 	}
-	at, err := time.Parse(time.RFC3339, a.str("placedAt"))
-	if err != nil || at.Before(began) || !strings.HasSuffix(a.str("placedAt"), "Z") {
-		t.Errorf("placed at %q", a.str("placedAt"))
+	at, err := time.Parse(time.RFC3339, a.Text("placedAt"))
+	if err != nil || at.Before(began) || !strings.HasSuffix(a.Text("placedAt"), "Z") {
+		t.Errorf("placed at %q", a.Text("placedAt"))
 	}
 	var got fields
-	a.into(&got)
+	a.Into(&got)
 	want := fields{
-		"orderId": id, "customerId": customer, "status": "placed", "version": 0.0, "placedAt": a.str("placedAt"),
+		"orderId": id, "customerId": customer, "status": "placed", "version": 0.0, "placedAt": a.Text("placedAt"),
 		"lines": []any{
 			fields{"sku": "mug", "name": "The mug", "quantity": 2.0, "unitPrice": fields{"amount": 1250.0, "currency": "EUR"}},
 			fields{"sku": "plate", "name": "The plate", "quantity": 1.0, "unitPrice": fields{"amount": 990.0, "currency": "EUR"}},
@@ -48,11 +48,11 @@ func TestAnOrderIsPlacedAtTodaysPricesAndAnnounced(t *testing.T) {
 		t.Error(diff)
 	}
 
-	read := w.call("GET", "/orders/"+id, nil).want(http.StatusOK)
-	if string(read.body) != string(a.body) || read.header.Get("ETag") != `"0"` {
-		t.Errorf("read again: ETag %s, %s", read.header.Get("ETag"), read.body)
+	read := w.Get("/orders/" + id).Want(http.StatusOK)
+	if string(read.Body) != string(a.Body) || read.Header.Get("ETag") != `"0"` {
+		t.Errorf("read again: ETag %s, %s", read.Header.Get("ETag"), read.Body)
 	}
-	contractstest.Valid(t, w.heard("order.events.placed.v1", id))
+	contractstest.Valid(t, w.Hears("order.events.placed.v1", id))
 
 	// A later price is for later orders.
 	w.tell("catalog.events.price_changed.v1", "mug", 1, fields{"sku": "mug", "oldPrice": price(1250, "EUR"), "newPrice": price(1500, "EUR")})
@@ -60,7 +60,7 @@ func TestAnOrderIsPlacedAtTodaysPricesAndAnnounced(t *testing.T) {
 		var later struct {
 			Total struct{ Amount int64 } `json:"total"`
 		}
-		w.call("POST", "/orders", mugFor(customer)).want(http.StatusCreated).into(&later)
+		w.Call("POST", "/orders", mugFor(customer)).Want(http.StatusCreated).Into(&later)
 		if later.Total.Amount == 1500 {
 			break
 		}
@@ -68,8 +68,8 @@ func TestAnOrderIsPlacedAtTodaysPricesAndAnnounced(t *testing.T) {
 			t.Fatalf("a mug for %d", later.Total.Amount)
 		}
 	}
-	if again := w.call("GET", "/orders/"+id, nil); string(again.body) != string(a.body) {
-		t.Errorf("an old order has a new price: %s", again.body)
+	if again := w.Get("/orders/" + id); string(again.Body) != string(a.Body) {
+		t.Errorf("an old order has a new price: %s", again.Body)
 	}
 }
 
@@ -118,21 +118,20 @@ func TestAnOrderThatBreaksARuleIsRefusedAndLeavesNothing(t *testing.T) {
 		"too large":            {`{"customerId":"` + strings.Repeat("x", 1<<20) + `"}`, 413, "body-too-large", nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			a := w.call("POST", "/orders", test.body, "Idempotency-Key", fresh())
-			a.t = t
-			a.refused(test.status, test.code, test.at...)
+			a := w.Call("POST", "/orders", test.body, "Idempotency-Key", fresh()).In(t)
+			a.Refused(test.status, test.code, test.at...)
 			retry := ""
 			if test.code == "unknown-customer" || test.code == "unknown-product" {
 				retry = "1"
 			}
-			if a.header.Get("Retry-After") != retry {
-				t.Errorf("Retry-After %q", a.header.Get("Retry-After"))
+			if a.Header.Get("Retry-After") != retry {
+				t.Errorf("Retry-After %q", a.Header.Get("Retry-After"))
 			}
 		})
 	}
-	w.call("POST", "/orders", "<order/>", "Content-Type", "application/xml").refused(415, "unsupported-media-type")
-	if a := w.call("DELETE", "/orders", nil).refused(405, "method-not-allowed"); !strings.Contains(a.header.Get("Allow"), "POST") {
-		t.Errorf("Allow: %s", a.header.Get("Allow"))
+	w.Call("POST", "/orders", "<order/>", "Content-Type", "application/xml").Refused(415, "unsupported-media-type")
+	if a := w.Call("DELETE", "/orders", nil).Refused(405, "method-not-allowed"); !strings.Contains(a.Header.Get("Allow"), "POST") {
+		t.Errorf("Allow: %s", a.Header.Get("Allow"))
 	}
 	if streams := w.streams(); len(streams) > 0 {
 		t.Errorf("refused orders left %v", streams)
@@ -142,9 +141,9 @@ func TestAnOrderThatBreaksARuleIsRefusedAndLeavesNothing(t *testing.T) {
 func TestTheLargestTotalIsTaken(t *testing.T) {
 	w := start(t)
 	w.product("palace", 1_000_000_000_000, "EUR")
-	a := w.call("POST", "/orders", fields{"customerId": w.customer(), "lines": []fields{{"sku": "palace", "quantity": 1}}}).want(http.StatusCreated)
-	if !strings.Contains(string(a.body), `"total":{"amount":1000000000000,"currency":"EUR"}`) {
-		t.Errorf("%s", a.body)
+	a := w.Call("POST", "/orders", fields{"customerId": w.customer(), "lines": []fields{{"sku": "palace", "quantity": 1}}}).Want(http.StatusCreated)
+	if !strings.Contains(string(a.Body), `"total":{"amount":1000000000000,"currency":"EUR"}`) {
+		t.Errorf("%s", a.Body)
 	}
 }
 
@@ -154,7 +153,7 @@ func TestStreamsOfOrdersHoldNoPersonalData(t *testing.T) {
 	w := start(t)
 	w.product("mug", 1250, "EUR")
 	id := w.placed(w.customer())
-	w.call("POST", "/orders/"+id+"/cancel", fields{"reason": "too late"}).want(http.StatusOK)
+	w.Call("POST", "/orders/"+id+"/cancel", fields{"reason": "too late"}).Want(http.StatusOK)
 	for _, e := range w.store.All(t) {
 		for _, personal := range []string{"Ann", "Doe", "ann@example.com"} {
 			if strings.Contains(string(e.Data)+string(e.UserMetadata), personal) {

@@ -7,32 +7,34 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"orderflow/pkg/service/servicetest"
 )
 
 func TestTheWorklistIsPagedNewestFirst(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
-		w.start()
+		w.Start()
 		var newest []string
 		for i := range 5 {
 			order := newID()
 			e := placed(order)
 			e.Time = e.Time.AddDate(0, 0, i/2) // some share an instant: then the id decides
-			w.publish(e)
+			w.Publish(e)
 			newest = append(newest, order)
 		}
 		slices.Reverse(newest)
 		for _, order := range newest {
 			w.hasJob(order, "pending")
 		}
-		w.call(http.MethodPost, "/jobs/"+newest[1]+"/reject", `{"reason":"broken"}`)
+		w.Call(http.MethodPost, "/jobs/"+newest[1]+"/reject", `{"reason":"broken"}`)
 
 		var pages [][]string
 		path := "/jobs?limit=2"
 		for path != "" {
-			page := w.call(http.MethodGet, path, "")
-			pages = append(pages, page.items("orderId"))
+			page := w.Get(path)
+			pages = append(pages, page.Items("orderId"))
 			path = ""
-			if next, ok := page.body["nextCursor"].(string); ok {
+			if next, ok := page.Fields()["nextCursor"].(string); ok {
 				path = "/jobs?limit=2&cursor=" + next
 			}
 		}
@@ -43,42 +45,42 @@ func TestTheWorklistIsPagedNewestFirst(t *testing.T) {
 			"rejected": {newest[1]}, "pending": slices.Delete(slices.Clone(newest), 1, 2),
 			"packed": {}, "cancelled": {}, "returned": {},
 		} {
-			if diff := cmp.Diff(want, w.call(http.MethodGet, "/jobs?status="+status, "").items("orderId")); diff != "" {
+			if diff := cmp.Diff(want, w.Get("/jobs?status="+status).Items("orderId")); diff != "" {
 				t.Errorf("%s (-want +got):\n%s", status, diff)
 			}
 		}
-		w.call(http.MethodGet, "/jobs?status=lost", "").refused(t, http.StatusUnprocessableEntity, "invalid-request", "query.status")
-		w.call(http.MethodGet, "/jobs?limit=101", "").refused(t, http.StatusUnprocessableEntity, "invalid-request", "query.limit")
-		w.call(http.MethodGet, "/jobs?cursor=xyz", "").refused(t, http.StatusUnprocessableEntity, "invalid-request", "query.cursor")
+		w.Get("/jobs?status=lost").Refused(http.StatusUnprocessableEntity, "invalid-request", "query.status")
+		w.Get("/jobs?limit=101").Refused(http.StatusUnprocessableEntity, "invalid-request", "query.limit")
+		w.Get("/jobs?cursor=xyz").Refused(http.StatusUnprocessableEntity, "invalid-request", "query.cursor")
 	})
 }
 
 func TestACommandOnAnOlderVersionIsRefused(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
-		w.start()
+		w.Start()
 		order := newID()
-		w.publish(placed(order), cancelled(order))
+		w.Publish(placed(order), cancelled(order))
 		w.hasJob(order, "cancelled")
-		pack := func(ifMatch string) answer {
-			return w.call(http.MethodPost, "/jobs/"+order+"/pack", `{"packedBy":"Ada"}`, "If-Match: "+ifMatch)
+		pack := func(ifMatch string) servicetest.Answer {
+			return w.Call(http.MethodPost, "/jobs/"+order+"/pack", `{"packedBy":"Ada"}`, "If-Match", ifMatch)
 		}
-		pack(`"0"`).refused(t, http.StatusPreconditionFailed, "stale")
-		pack(`"seven"`).refused(t, http.StatusPreconditionFailed, "stale")
-		pack(`"1"`).refused(t, http.StatusConflict, "job-cancelled")
-		pack(`*`).refused(t, http.StatusConflict, "job-cancelled")
+		pack(`"0"`).Refused(http.StatusPreconditionFailed, "stale")
+		pack(`"seven"`).Refused(http.StatusPreconditionFailed, "stale")
+		pack(`"1"`).Refused(http.StatusConflict, "job-cancelled")
+		pack(`*`).Refused(http.StatusConflict, "job-cancelled")
 	})
 }
 
 func TestRequestsThatMakeNoSenseAreRefusedAtTheDoor(t *testing.T) {
 	w := newWorld(t, "sqlite://"+t.TempDir()+"/packing.db")
-	w.start()
+	w.Start()
 	order := newID()
-	w.publish(placed(order))
+	w.Publish(placed(order))
 	w.hasJob(order, "pending")
 
 	for _, id := range []string{"nonsense", newID(), strings.ToUpper(order), "%00"} {
-		w.call(http.MethodGet, "/jobs/"+id, "").refused(t, http.StatusNotFound, "not-found")
-		w.call(http.MethodPost, "/jobs/"+id+"/reject", `{"reason":"broken"}`).refused(t, http.StatusNotFound, "not-found")
+		w.Get("/jobs/"+id).Refused(http.StatusNotFound, "not-found")
+		w.Call(http.MethodPost, "/jobs/"+id+"/reject", `{"reason":"broken"}`).Refused(http.StatusNotFound, "not-found")
 	}
 	for name, c := range map[string]struct {
 		path, body, location string
@@ -92,12 +94,12 @@ func TestRequestsThatMakeNoSenseAreRefusedAtTheDoor(t *testing.T) {
 		"empty":              {"/reject", `{"reason":""}`, "body.reason"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w.call(http.MethodPost, "/jobs/"+order+c.path, c.body).
-				refused(t, http.StatusUnprocessableEntity, "invalid-request", c.location)
+			w.Call(http.MethodPost, "/jobs/"+order+c.path, c.body).In(t).
+				Refused(http.StatusUnprocessableEntity, "invalid-request", c.location)
 		})
 	}
-	w.call(http.MethodPost, "/jobs/"+order+"/pack", `{`).refused(t, http.StatusBadRequest, "malformed-body")
-	if job := w.call(http.MethodGet, "/jobs/"+order, ""); job.body["status"] != "pending" {
-		t.Errorf("got %v, want it pending still", job.body)
+	w.Call(http.MethodPost, "/jobs/"+order+"/pack", `{`).Refused(http.StatusBadRequest, "malformed-body")
+	if job := w.Get("/jobs/" + order); job.Fields()["status"] != "pending" {
+		t.Errorf("got %v, want it pending still", job.Fields())
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"orderflow/contracts/contractstest"
 	"orderflow/pkg/cause"
 	"orderflow/pkg/eventbus"
+	"orderflow/pkg/service/servicetest"
 	"orderflow/pkg/sqldb/sqldbtest"
 )
 
@@ -42,44 +43,44 @@ func newID() string { return cause.NewID().String() }
 func (w *world) hasJob(orderID, status string) {
 	w.t.Helper()
 	sqldbtest.Eventually(w.t, "job "+orderID+" is "+status, func() bool {
-		return w.call(http.MethodGet, "/jobs/"+orderID, "").body["status"] == status
+		return w.Get("/jobs/" + orderID).Fields()["status"] == status
 	})
 }
 
 func TestAPlacedOrderIsPackedAndAnnouncedOnce(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
-		w.start()
+		w.Start()
 		order := newID()
-		w.publish(placed(order))
+		w.Publish(placed(order))
 		w.hasJob(order, "pending")
 
-		packed := w.call(http.MethodPost, "/jobs/"+order+"/pack", `{"packedBy":"Ada"}`)
+		packed := w.Call(http.MethodPost, "/jobs/"+order+"/pack", `{"packedBy":"Ada"}`)
 		want := map[string]any{
 			"orderId": order, "status": "packed", "packedBy": "Ada",
 			"lines": []any{map[string]any{"sku": "mug", "name": "Mug", "quantity": 2.0}},
 		}
-		if diff := cmp.Diff(want, packed.body); packed.status != http.StatusOK || diff != "" {
-			t.Fatalf("got %d (-want +got):\n%s", packed.status, diff)
+		if diff := cmp.Diff(want, packed.Fields()); packed.Status != http.StatusOK || diff != "" {
+			t.Fatalf("got %d (-want +got):\n%s", packed.Status, diff)
 		}
-		again := w.call(http.MethodPost, "/jobs/"+order+"/pack", `{"packedBy":"Ada"}`)
-		read := w.call(http.MethodGet, "/jobs/"+order, "")
-		for _, a := range []answer{packed, again, read} {
-			if a.header.Get("ETag") != `"1"` || !cmp.Equal(want, a.body) {
-				t.Errorf("got %s %v, want the packed job at version 1", a.header.Get("ETag"), a.body)
+		again := w.Call(http.MethodPost, "/jobs/"+order+"/pack", `{"packedBy":"Ada"}`)
+		read := w.Get("/jobs/" + order)
+		for _, a := range []servicetest.Answer{packed, again, read} {
+			if a.Header.Get("ETag") != `"1"` || !cmp.Equal(want, a.Fields()) {
+				t.Errorf("got %s %v, want the packed job at version 1", a.Header.Get("ETag"), a.Fields())
 			}
 		}
-		w.call(http.MethodPost, "/jobs/"+order+"/pack", `{"packedBy":"Bob"}`).refused(t, http.StatusConflict, "already-packed")
-		w.call(http.MethodPost, "/jobs/"+order+"/reject", `{"reason":"broken"}`).refused(t, http.StatusConflict, "already-packed")
+		w.Call(http.MethodPost, "/jobs/"+order+"/pack", `{"packedBy":"Bob"}`).Refused(http.StatusConflict, "already-packed")
+		w.Call(http.MethodPost, "/jobs/"+order+"/reject", `{"reason":"broken"}`).Refused(http.StatusConflict, "already-packed")
 
 		// A second order marks the end of what the first one had to say.
 		last := newID()
-		w.publish(placed(last))
+		w.Publish(placed(last))
 		w.hasJob(last, "pending")
-		w.call(http.MethodPost, "/jobs/"+last+"/reject", `{"reason":"out of mugs"}`)
+		w.Call(http.MethodPost, "/jobs/"+last+"/reject", `{"reason":"out of mugs"}`)
 		sqldbtest.Eventually(t, "the rejection is announced", func() bool {
-			return slices.ContainsFunc(w.said(), func(e eventbus.Event) bool { return e.Subject == last })
+			return slices.ContainsFunc(w.Said(), func(e eventbus.Event) bool { return e.Subject == last })
 		})
-		said := w.said()
+		said := w.Said()
 		if len(said) != 2 || said[0].Type != "packing.events.packed.v1" || said[1].Type != "packing.events.rejected.v1" {
 			t.Fatalf("heard %v, want one packed and one rejected", said)
 		}
@@ -94,33 +95,33 @@ func TestAPlacedOrderIsPackedAndAnnouncedOnce(t *testing.T) {
 
 func TestACancellationThatComesFirstIsHiddenUntilTheOrderComes(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
-		w.start()
+		w.Start()
 		order := newID()
-		w.publish(cancelled(order))
+		w.Publish(cancelled(order))
 		sqldbtest.Eventually(t, "the cancellation is noted", func() bool {
-			return len(w.call(http.MethodGet, "/ledger", "").items("subject")) == 1
+			return len(w.Get("/ledger").Items("subject")) == 1
 		})
-		w.call(http.MethodGet, "/jobs/"+order, "").refused(t, http.StatusNotFound, "not-found")
-		w.call(http.MethodPost, "/jobs/"+order+"/pack", `{"packedBy":"Ada"}`).refused(t, http.StatusNotFound, "not-found")
-		if jobs := w.call(http.MethodGet, "/jobs", "").items("orderId"); len(jobs) != 0 {
+		w.Get("/jobs/"+order).Refused(http.StatusNotFound, "not-found")
+		w.Call(http.MethodPost, "/jobs/"+order+"/pack", `{"packedBy":"Ada"}`).Refused(http.StatusNotFound, "not-found")
+		if jobs := w.Get("/jobs").Items("orderId"); len(jobs) != 0 {
 			t.Errorf("listed %v before it was placed", jobs)
 		}
-		w.publish(placed(order))
+		w.Publish(placed(order))
 		w.hasJob(order, "cancelled")
-		w.call(http.MethodPost, "/jobs/"+order+"/pack", `{"packedBy":"Ada"}`).refused(t, http.StatusConflict, "job-cancelled")
-		w.call(http.MethodPost, "/jobs/"+order+"/reject", `{"reason":"broken"}`).refused(t, http.StatusConflict, "job-cancelled")
+		w.Call(http.MethodPost, "/jobs/"+order+"/pack", `{"packedBy":"Ada"}`).Refused(http.StatusConflict, "job-cancelled")
+		w.Call(http.MethodPost, "/jobs/"+order+"/reject", `{"reason":"broken"}`).Refused(http.StatusConflict, "job-cancelled")
 	})
 }
 
 func TestAStoppedServiceCatchesUpAndLosesNothing(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
-		stop := w.start()
+		stop := w.Start()
 		stop()
 		orders := []string{newID(), newID(), newID()}
 		for _, order := range orders {
-			w.publish(placed(order), placed(order)) // the second is another event about the same fact
+			w.Publish(placed(order), placed(order)) // the second is another event about the same fact
 		}
-		w.start()
+		w.Start()
 		for _, order := range orders {
 			w.hasJob(order, "pending")
 		}
@@ -129,36 +130,36 @@ func TestAStoppedServiceCatchesUpAndLosesNothing(t *testing.T) {
 
 func TestWhatHappenedToAnOrderIsTraced(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
-		w.start()
+		w.Start()
 		order := newID()
-		w.publish(placed(order))
+		w.Publish(placed(order))
 		w.hasJob(order, "pending")
-		w.call(http.MethodPost, "/jobs/"+order+"/pack", `{"packedBy":"Ada"}`)
+		w.Call(http.MethodPost, "/jobs/"+order+"/pack", `{"packedBy":"Ada"}`)
 		sqldbtest.Eventually(t, "all of it is in the trace", func() bool {
-			kinds := w.call(http.MethodGet, "/trace/"+order, "").items("kind")
+			kinds := w.Get("/trace/" + order).Items("kind")
 			slices.Sort(kinds)
 			return cmp.Equal(kinds, []string{"http", "published", "received", "wrote"})
 		})
-		w.call(http.MethodGet, "/trace/nonsense", "").refused(t, http.StatusNotFound, "not-found")
+		w.Get("/trace/nonsense").Refused(http.StatusNotFound, "not-found")
 	})
 }
 
 func TestAnEventThatCannotBeUsedIsLeftToAPerson(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
-		w.start()
+		w.Start()
 		empty := event(newID(), "placed", 0, `"lines":[]`)
 		nobody := placed("nonsense")
-		w.publish(empty, nobody)
+		w.Publish(empty, nobody)
 		sqldbtest.Eventually(t, "both are parked", func() bool {
-			letters := w.call(http.MethodGet, "/deadletters", "")
-			return cmp.Equal(letters.items("status"), []string{"parked", "parked"})
+			letters := w.Get("/deadletters")
+			return cmp.Equal(letters.Items("status"), []string{"parked", "parked"})
 		})
 		for _, e := range []eventbus.Event{empty, nobody} {
-			if a := w.call(http.MethodDelete, "/deadletters/"+e.ID, ""); a.status != http.StatusNoContent {
-				t.Errorf("discarding %s: %d %v", e.ID, a.status, a.body)
+			if a := w.Call(http.MethodDelete, "/deadletters/"+e.ID, ""); a.Status != http.StatusNoContent {
+				t.Errorf("discarding %s: %d %v", e.ID, a.Status, a.Fields())
 			}
 		}
-		if left := w.call(http.MethodGet, "/deadletters", "").items("id"); len(left) != 0 {
+		if left := w.Get("/deadletters").Items("id"); len(left) != 0 {
 			t.Errorf("still there: %v", left)
 		}
 	})

@@ -3,7 +3,6 @@ package reporting_test
 import (
 	"bufio"
 	"encoding/json"
-	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -19,54 +18,41 @@ const (
 	other   = "01928f40-77aa-7b01-9c3d-aabbccddeeff"
 )
 
-func (w *world) place(t *testing.T, order string, amount int64) {
-	t.Helper()
-	w.publish(t, "order.events.placed.v1", order, 0, map[string]any{"orderId": order, "total": map[string]any{"amount": amount, "currency": "EUR"}})
+func (w *world) place(order string, amount int64) {
+	w.t.Helper()
+	w.hears("order.events.placed.v1", order, 0, map[string]any{"orderId": order, "total": map[string]any{"amount": amount, "currency": "EUR"}})
 }
 
 // text gets a path with an Accept header, as text.
-func (w *world) text(t *testing.T, path, accept string) (text, contentType string) {
-	t.Helper()
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, w.url+path, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	request.Header.Set("Accept", accept)
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = response.Body.Close() }() // it was read
-	body, err := io.ReadAll(response.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(body), response.Header.Get("Content-Type")
+func (w *world) text(path, accept string) (text, contentType string) {
+	w.t.Helper()
+	a := w.Call(http.MethodGet, path, nil, "Accept", accept)
+	return string(a.Body), a.Header.Get("Content-Type")
 }
 
 func TestFiguresAreShownOverHTTP(t *testing.T) {
-	w := newWorld(t, nil)
-	stop := w.start(t)
+	w := newWorld(t)
+	stop := w.Start()
 	empty := `{"ordersByStatus":{"placed":0,"packed":0,"dispatched":0,"cancelled":0},"revenue":[],` +
 		`"timeToPack":{"medianMs":null,"p95Ms":null},"timeToDispatch":{"medianMs":null,"p95Ms":null}}` + "\n"
-	if got, contentType := w.text(t, "/summary", ""); got != empty || contentType != "application/json" {
+	if got, contentType := w.text("/summary", ""); got != empty || contentType != "application/json" {
 		t.Errorf("%s %s", contentType, cmp.Diff(empty, got))
 	}
-	w.place(t, orderID, 900)
-	w.place(t, orderID, 900)
-	w.place(t, other, 50)
-	w.publish(t, "packing.events.packed.v1", orderID, 3, map[string]any{})
-	w.publish(t, "order.events.cancelled.v1", other, 2, map[string]any{})
+	w.place(orderID, 900)
+	w.place(orderID, 900)
+	w.place(other, 50)
+	w.hears("packing.events.packed.v1", orderID, 3, map[string]any{})
+	w.hears("order.events.cancelled.v1", other, 2, map[string]any{})
 	want := `{"ordersByStatus":{"placed":0,"packed":1,"dispatched":0,"cancelled":1},"revenue":[{"amount":900,"currency":"EUR"}],` +
 		`"timeToPack":{"medianMs":3000,"p95Ms":3000},"timeToDispatch":{"medianMs":null,"p95Ms":null}}` + "\n"
 	shown := func() bool {
-		got, _ := w.text(t, "/summary", "application/json")
+		got, _ := w.text("/summary", "application/json")
 		return got == want
 	}
 	sqldbtest.Eventually(t, "the orders are counted", shown)
 
 	const days = "/orders-per-day?from=2025-04-30&to=2025-05-01"
-	if got, contentType := w.text(t, days, ""); contentType != "application/json" ||
+	if got, contentType := w.text(days, ""); contentType != "application/json" ||
 		got != `{"items":[{"day":"2025-04-30","orders":0,"revenue":[]},{"day":"2025-05-01","orders":2,"revenue":[{"amount":900,"currency":"EUR"}]}]}`+"\n" {
 		t.Errorf("%s %s", contentType, got)
 	}
@@ -74,31 +60,31 @@ func TestFiguresAreShownOverHTTP(t *testing.T) {
 		"text/csv": "text/csv; charset=utf-8", "text/csv, application/json;q=0.5": "text/csv; charset=utf-8",
 		"application/json, text/csv;q=0.5": "application/json", "*/*": "application/json", "image/png": "application/json",
 	} {
-		if _, got := w.text(t, days, accept); got != wantType {
+		if _, got := w.text(days, accept); got != wantType {
 			t.Errorf("Accept %s: %s", accept, got)
 		}
 	}
-	if got, _ := w.text(t, days, "text/csv"); got != "day,orders,currency,amount\n2025-04-30,0,,0\n2025-05-01,2,EUR,900\n" {
+	if got, _ := w.text(days, "text/csv"); got != "day,orders,currency,amount\n2025-04-30,0,,0\n2025-05-01,2,EUR,900\n" {
 		t.Errorf("csv %q", got)
 	}
 
 	var trace service.Trace
-	if w.get(t, "/trace/"+orderID, &trace) != http.StatusOK || len(trace.Items) != 3 {
+	if w.Get("/trace/"+orderID).Into(&trace).Status != http.StatusOK || len(trace.Items) != 3 {
 		t.Errorf("%+v", trace)
 	}
 	var ledger service.Page[service.LedgerRow]
-	w.get(t, "/ledger", &ledger)
+	w.Get("/ledger").Into(&ledger)
 	if diff := cmp.Diff([]service.LedgerRow{{Subject: orderID}, {Subject: other, LastSequence: 2}}, ledger.Items); diff != "" {
 		t.Error(diff)
 	}
 	stop()
-	w.start(t)
+	w.Start()
 	sqldbtest.Eventually(t, "the figures outlive the process", shown)
 }
 
 func TestRangeThatMakesNoSenseIsRefused(t *testing.T) {
-	w := newWorld(t, nil)
-	w.start(t)
+	w := newWorld(t)
+	w.Start()
 	for path, want := range map[string]string{
 		"/orders-per-day?from=2025-05-02&to=2025-05-01": "query.to",
 		"/orders-per-day?from=2020-01-01&to=2025-01-01": "query.from",
@@ -106,20 +92,20 @@ func TestRangeThatMakesNoSenseIsRefused(t *testing.T) {
 		"/orders-per-day?day=2025-01-01":                "query.day",
 	} {
 		var problem service.Problem
-		if status := w.get(t, path, &problem); status != http.StatusUnprocessableEntity || len(problem.Errors) != 1 || problem.Errors[0].Location != want {
+		if status := w.Get(path).Into(&problem).Status; status != http.StatusUnprocessableEntity || len(problem.Errors) != 1 || problem.Errors[0].Location != want {
 			t.Errorf("%s: %d %+v", path, status, problem)
 		}
 	}
 	var days struct{ Items []any }
-	if status := w.get(t, "/orders-per-day", &days); status != http.StatusOK || len(days.Items) != 30 {
+	if status := w.Get("/orders-per-day").Into(&days).Status; status != http.StatusOK || len(days.Items) != 30 {
 		t.Errorf("%d, %d days", status, len(days.Items))
 	}
 }
 
 func TestStreamShowsOrdersAsTheyComeAndEndsWithTheService(t *testing.T) {
-	w := newWorld(t, nil)
-	stop := w.start(t)
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, w.url+"/live", nil)
+	w := newWorld(t)
+	stop := w.Start()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, w.URL()+"/live", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -152,11 +138,11 @@ func TestStreamShowsOrdersAsTheyComeAndEndsWithTheService(t *testing.T) {
 	if got := next(); got != 0 {
 		t.Fatalf("at once: %d", got)
 	}
-	w.place(t, orderID, 900)
+	w.place(orderID, 900)
 	if got := next(); got != 1 {
 		t.Fatalf("after one order: %d", got)
 	}
-	w.place(t, other, 900)
+	w.place(other, 900)
 	if got := next(); got != 2 {
 		t.Fatalf("after two orders: %d", got)
 	}
@@ -167,14 +153,14 @@ func TestStreamShowsOrdersAsTheyComeAndEndsWithTheService(t *testing.T) {
 }
 
 func TestDescriptionHasBothFormsOfTheTableAndTheStream(t *testing.T) {
-	w := newWorld(t, nil)
-	w.start(t)
+	w := newWorld(t)
+	w.Start()
 	var api struct {
 		Paths map[string]map[string]struct {
 			Responses map[string]struct{ Content map[string]any }
 		}
 	}
-	w.get(t, "/openapi.json", &api)
+	w.Get("/openapi.json").Into(&api)
 	for path, types := range map[string][]string{"/orders-per-day": {"application/json", "text/csv"}, "/live": {"text/event-stream"}, "/summary": {"application/json"}} {
 		for _, contentType := range types {
 			if api.Paths[path]["get"].Responses["200"].Content[contentType] == nil {
