@@ -19,15 +19,12 @@ var errNotUp = errors.New("nothing is up: make up (or orderflow up) starts it")
 // runningState returns what runs for a data directory; up is false when nothing does. Containers hold no lock: that they
 // were started and not stopped is all that is known of them here.
 func runningState(dir datadir.Dir) (state datadir.State, up bool, err error) {
-	state, announced, err := dir.State()
-	if err != nil || !announced {
+	pid, err := dir.Runner() // first: once it names a process, what is announced is that one's
+	if err != nil {
 		return state, false, err
 	}
-	if state.Stack == datadir.Docker {
-		return state, true, nil
-	}
-	pid, err := dir.Runner()
-	return state, pid != 0, err
+	state, announced, err := dir.State()
+	return state, announced && (pid != 0 || state.Stack == datadir.Docker), err
 }
 
 // stopRunning stops what runs, on either stack, and reports whether anything did. With data it removes the containers'

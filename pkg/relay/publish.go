@@ -27,7 +27,7 @@ func (r *Relay) publish(ctx context.Context, epoch int64, batch es.Batch) error 
 	if err != nil {
 		return fmt.Errorf("relay %s: %w", r.config.Name, err)
 	}
-	if len(announcements) == 0 && len(failed) == 0 && !r.due() {
+	if len(announcements) == 0 && len(failed) == 0 && !batch.CaughtUp && !r.due() {
 		return nil
 	}
 	sent, refused, err := r.send(ctx, announcements)

@@ -25,7 +25,7 @@ const (
 	// retention is how long publications stay for tracing.
 	retention = 7 * 24 * time.Hour
 	// checkpointEvery bounds how often progress over events that are none of
-	// ours is written down.
+	// ours is written down, but for the end of the log, when it is reached.
 	checkpointEvery = 5 * time.Second
 )
 

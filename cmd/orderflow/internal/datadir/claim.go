@@ -55,11 +55,21 @@ func (d Dir) Claim() (*Claim, error) {
 	if err := lock(file); err != nil {
 		return nil, errors.Join(fmt.Errorf("%s %w by process %s", d.path, err, readPID(file)), file.Close())
 	}
+	// What a system that was killed had announced goes before [Dir.Runner] names this process, so that nobody takes
+	// it for what this one announces.
 	pid := strconv.Itoa(os.Getpid()) + "\n"
-	if err := errors.Join(file.Truncate(0), writeAt(file, pid)); err != nil {
+	if err := errors.Join(d.forgetKilled(), file.Truncate(0), writeAt(file, pid)); err != nil {
 		return nil, errors.Join(fmt.Errorf("data folder: %w", err), file.Close())
 	}
 	return &Claim{dir: d, lock: file}, nil
+}
+
+// forgetKilled removes what an embedded system announced. Containers run on whatever happens here.
+func (d Dir) forgetKilled() error {
+	if state, _, err := d.State(); err == nil && state.Stack == Docker {
+		return nil
+	}
+	return d.Forget()
 }
 
 // Announce writes down what runs here.

@@ -84,6 +84,23 @@ func TestStateIsReadBackUntilTheHolderIsGone(t *testing.T) {
 	}
 }
 
+func TestWhatAKilledSystemAnnouncedIsNotTakenForTheNextOne(t *testing.T) {
+	for stack, stays := range map[string]bool{Embedded: false, Docker: true} { // no lock is held for containers
+		d := newDir(t)
+		killed := claim(t, d)
+		if err := killed.Announce(State{Stack: stack}); err != nil {
+			t.Fatal(err)
+		}
+		if err := killed.lock.Close(); err != nil {
+			t.Fatal(err)
+		}
+		claim(t, d)
+		if state, ok, err := d.State(); ok != stays || err != nil {
+			t.Errorf("%s: %+v, %t, %v", stack, state, ok, err)
+		}
+	}
+}
+
 func TestFolderIsOursOnlyWithOurNamesInIt(t *testing.T) {
 	for name, ours := range map[string]bool{
 		"order.db": true, "order.db-wal": true, "order.db-shm": true, "crm.db-journal": true, "bus.db": true, "bus.db-wal": true,
