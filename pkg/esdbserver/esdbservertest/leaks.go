@@ -13,5 +13,6 @@ func ClientLeaks() []goleak.Option {
 		goleak.IgnoreAnyFunction("google.golang.org/grpc/internal/transport.(*http2Client).reader"),
 		goleak.IgnoreAnyFunction("google.golang.org/grpc/internal/transport.(*http2Client).keepalive"),
 		goleak.IgnoreAnyFunction("google.golang.org/grpc/internal/transport.(*loopyWriter).run"),
+		goleak.IgnoreAnyFunction("google.golang.org/grpc.(*addrConn).connect"), // while its server is not there
 	}
 }

@@ -99,7 +99,7 @@ func leaseSuite(t *testing.T, connect func(t *testing.T) sqldb.DB) {
 	})
 
 	t.Run("ALeaseIsRenewedWhileTheWorkGoesOn", func(t *testing.T) {
-		lease := sqldb.NewLease(first, "renew", "test", 600*time.Millisecond)
+		lease := sqldb.NewLease(first, "renew", "test", 3*time.Second)
 		expiry := func() int64 {
 			var at int64
 			if err := first.QueryRow(t.Context(), `SELECT expires_at FROM lease WHERE name = 'renew'`).Scan(&at); err != nil {
@@ -118,7 +118,7 @@ func leaseSuite(t *testing.T, connect func(t *testing.T) sqldb.DB) {
 	})
 
 	t.Run("AHolderThatIsCutOffStopsAndIsFenced", func(t *testing.T) {
-		const ttl = 300 * time.Millisecond
+		const ttl = 800 * time.Millisecond
 		cut := &Cuttable{DB: connect(t)}
 		old := sqldb.NewLease(cut, "cut", "old", ttl)
 		started, stopped := make(chan int64), make(chan error, 1)
@@ -134,7 +134,7 @@ func leaseSuite(t *testing.T, connect func(t *testing.T) sqldb.DB) {
 		}()
 		oldEpoch := <-started
 		cut.Cut(true)
-		err := sqldb.NewLease(first, "cut", "new", ttl).Run(t.Context(), func(ctx context.Context, epoch int64) error {
+		err := sqldb.NewLease(first, "cut", "new", time.Minute).Run(t.Context(), func(ctx context.Context, epoch int64) error {
 			if epoch <= oldEpoch {
 				t.Errorf("the new epoch %d is not above %d", epoch, oldEpoch)
 			}
