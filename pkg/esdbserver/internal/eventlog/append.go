@@ -9,13 +9,35 @@ import (
 // durable. They are contiguous, in the stream and among all events. Appending the same events again, by id, succeeds
 // without writing where the protocol can tell. It fails with StreamDeletedError or WrongExpectedVersionError.
 func (l *Log) Append(ctx context.Context, stream string, expected Expected, events []Proposed) (Appended, error) {
-	size := 0
+	return l.submit(ctx, payload(events), func(b *batch) (Appended, error, error) {
+		return b.append(stream, expected, events)
+	})
+}
+
+// Pending is an append that was begun and perhaps not yet committed.
+type Pending struct{ w *write }
+
+// Begin is the first half of Append: it queues the append and returns. Appends that one goroutine begins are applied in
+// that order. The append is given up when ctx ends before its turn; there is no other limit on the time it takes.
+func (l *Log) Begin(ctx context.Context, stream string, expected Expected, events []Proposed) (*Pending, error) {
+	w, err := l.enqueue(ctx, payload(events), func(b *batch) (Appended, error, error) {
+		return b.append(stream, expected, events)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &Pending{w}, nil
+}
+
+// Wait is the second half: it returns what Append would. An append that was not answered before the context of Begin
+// ended may still be committed.
+func (p *Pending) Wait() (Appended, error) { return p.w.await(nil) }
+
+func payload(events []Proposed) (size int) {
 	for _, e := range events {
 		size += len(e.Data) + len(e.Metadata)
 	}
-	return l.submit(ctx, size, func(b *batch) (Appended, error, error) {
-		return b.append(stream, expected, events)
-	})
+	return size
 }
 
 func (b *batch) append(stream string, expected Expected, events []Proposed) (answer Appended, refusal, failure error) {

@@ -11,6 +11,8 @@ var (
 	// ErrTimeout is returned for a write that was not answered in time. It may still be committed: repeating it with the
 	// same event ids and a definite expected revision is safe.
 	ErrTimeout = errors.New("the write was not committed in time")
+	// ErrDiskFailed refuses every write after the disk has failed to confirm one. See Log.fail.
+	ErrDiskFailed = errors.New("the disk failed to confirm a write: nothing is written any more until the event store is started again")
 	// ErrMetastream refuses to delete a metadata stream by itself.
 	ErrMetastream = errors.New("a metadata stream cannot be deleted: delete the stream it belongs to")
 	// ErrInvalidPosition is returned for a position at which no event lies.

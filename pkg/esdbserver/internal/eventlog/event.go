@@ -35,6 +35,8 @@ type Event struct {
 	Created  int64 // ticks of 100 ns since the Unix epoch, by the server's clock
 	Data     []byte
 	Metadata []byte // the user's own, opaque
+
+	previous int64 // position of the event before it in the log, 0 for the first
 }
 
 // Proposed is an event that somebody wants to append.

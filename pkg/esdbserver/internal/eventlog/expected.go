@@ -1,5 +1,7 @@
 package eventlog
 
+import "math"
+
 // Expected is what a writer expects of the stream it writes to: one of the constants below, or the revision (0 or more)
 // of the stream's last event.
 type Expected int64
@@ -66,23 +68,24 @@ func (b *batch) matchHistory(h *head, first int64, events []Proposed) (matched i
 	if len(events) == 0 {
 		return 0, 0, nil
 	}
-	rows, err := b.c.query(sqlIDsFrom, h.id, first, len(events))
-	if err != nil {
-		return 0, 0, err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var at int64
-		var id []byte
-		if err := rows.Scan(&at, &id); err != nil {
+	for matched < len(events) {
+		wanted := len(events) - matched
+		stored, more, err := readRows(b.c, h.name, sqlStreamForwards, int64(wanted),
+			h.id, first+int64(matched), int64(math.MaxInt64), int64(math.MinInt64), wanted)
+		if err != nil {
 			return 0, 0, err
 		}
-		if string(id) != string(events[matched].ID[:]) {
+		for _, e := range stored {
+			if e.ID != events[matched].ID {
+				return matched, position, nil
+			}
+			matched, position = matched+1, e.Position
+		}
+		if !more {
 			break
 		}
-		matched, position = matched+1, at
 	}
-	return matched, position, rows.Err()
+	return matched, position, nil
 }
 
 // decideByRecentIDs serves the writers that name no revision: all that can be compared for them is a bounded memory of
@@ -103,7 +106,7 @@ func (b *batch) decideByRecentIDs(h *head, events []Proposed, wrong error) (answ
 	case known < len(events):
 		return Appended{}, false, wrong, nil
 	}
-	if err := b.c.queryRow(sqlPositionOf, h.id, answer.Current).Scan(&answer.Position); err != nil {
+	if err := b.c.queryRow([]any{&answer.Position}, sqlPositionOf, h.id, answer.Current); err != nil {
 		return Appended{}, false, nil, err
 	}
 	return answer, true, nil, nil

@@ -42,10 +42,10 @@ func TestFileThatIsNotOursIsRefusedAndLeftAlone(t *testing.T) {
 		{"an empty file", bytesFile(nil), "damaged or not a SQLite database"},
 		{"a database of another program", sqlFile(`CREATE TABLE t (a); INSERT INTO t VALUES (1)`), "database of another program"},
 		{"a later version", sqlFile(ours + `PRAGMA user_version = 99; CREATE TABLE t (a)`), "version 99"},
-		{"our marks and no tables", sqlFile(ours + `PRAGMA user_version = 1; CREATE TABLE t (a)`), "no such table"},
+		{"our marks and no tables", sqlFile(ours + `PRAGMA user_version = 2; CREATE TABLE t (a)`), "no such table"},
 		{"a header and nothing behind it", func(t *testing.T, path string) {
 			t.Helper()
-			sqlFile(ours+`PRAGMA user_version = 1; CREATE TABLE event (position); CREATE TABLE stream (a)`)(t, path)
+			sqlFile(ours+`PRAGMA user_version = 2; CREATE TABLE event (position); CREATE TABLE stream (a)`)(t, path)
 			if err := os.Truncate(path, 4096); err != nil {
 				t.Fatal(err)
 			}
@@ -118,5 +118,25 @@ func TestCrashWhileCreatingLeavesNothingInTheWay(t *testing.T) {
 	}
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
+	}
+}
+
+func TestFileInPlaceOfTheDirectoryIsRefused(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "data")
+	if err := os.WriteFile(path, []byte("precious"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, dir := range []string{path, filepath.Join(path, "below")} {
+		l, err := Open(Options{Dir: dir})
+		if err == nil {
+			l.Close()
+			t.Fatalf("opened %s", dir)
+		}
+		if !strings.Contains(err.Error(), dir) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%q is not one line that names the directory", err)
+		}
+	}
+	if content, err := os.ReadFile(path); err != nil || string(content) != "precious" {
+		t.Errorf("the file now holds %q, %v", content, err)
 	}
 }

@@ -1,7 +1,6 @@
 package eventlog
 
 import (
-	"database/sql"
 	"errors"
 	"fmt"
 )
@@ -33,22 +32,32 @@ func (b *batch) head(name string) (*head, error) {
 
 // loadHead reads a stream's key and last revision; a stream that has no row has key 0 and revision -1.
 func loadHead(c *conn, name string) (id, last int64, err error) {
-	var revision sql.NullInt64
-	err = c.queryRow(sqlHead, []byte(name)).Scan(&id, &revision)
-	if errors.Is(err, sql.ErrNoRows) {
+	var revision *int64
+	err = c.queryRow([]any{&id, &revision}, sqlHead, []byte(name))
+	if errors.Is(err, errNoRow) {
 		return 0, -1, nil
 	}
 	if err != nil {
 		return 0, 0, fmt.Errorf("head of %s: %w", name, err)
 	}
-	if !revision.Valid {
-		return id, -1, nil
+	if revision == nil {
+		// A stream gets its row together with its first event.
+		return 0, 0, fmt.Errorf("%w: stream %q has no events", ErrDamaged, name)
 	}
-	return id, revision.Int64, nil
+	return id, *revision, nil
 }
 
-// insert writes one event with the given revision at the next position.
+// insert writes one event of a client with the given revision at the next position, and remembers its id.
 func (b *batch) insert(h *head, revision, created int64, p Proposed) error {
+	if err := b.store(h, revision, created, p); err != nil {
+		return err
+	}
+	b.log.recent.put(recentID{h.id, p.ID}, revision)
+	return nil
+}
+
+// store writes one event.
+func (b *batch) store(h *head, revision, created int64, p Proposed) error {
 	if h.id == 0 {
 		result, err := b.c.exec(sqlInsertStream, []byte(h.name))
 		if err != nil {
@@ -58,18 +67,18 @@ func (b *batch) insert(h *head, revision, created int64, p Proposed) error {
 			return fmt.Errorf("add stream %s: %w", h.name, err)
 		}
 	}
+	previous := b.lastPosition()
 	b.log.position += p.extent(h.name)
 	e := &Event{
-		Position: b.log.position, Revision: revision, Stream: h.name, Created: created,
+		Position: b.log.position, previous: previous, Revision: revision, Stream: h.name, Created: created,
 		ID: p.ID, Type: p.Type, JSON: p.JSON, Data: notNil(p.Data), Metadata: notNil(p.Metadata),
 	}
-	_, err := b.c.exec(sqlInsertEvent, e.Position, h.id, e.Revision, e.ID[:], e.Type, e.JSON, e.Created, e.Data, e.Metadata)
-	if err != nil {
+	b.record = e.appendRecord(b.record[:0])
+	if _, err := b.c.exec(sqlInsertEvent, e.Position, h.id, e.Revision, e.Created, b.record); err != nil {
 		return fmt.Errorf("insert event %d of %s: %w", revision, h.name, err)
 	}
 	h.last = revision
 	b.written = append(b.written, e)
-	b.log.recent.put(recentID{h.id, e.ID}, revision)
 	return nil
 }
 

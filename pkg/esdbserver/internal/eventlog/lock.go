@@ -1,8 +1,6 @@
 package eventlog
 
 import (
-	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"net/url"
@@ -16,16 +14,12 @@ const lockName = "eventlog.lock"
 // and the operating system drops it when the process dies.
 func lockFile(path string) (release func() error, err error) {
 	source := url.URL{Scheme: "file", OmitHost: true, Path: path, RawQuery: "_pragma=busy_timeout(0)"}
-	db, err := sql.Open("sqlite", source.String())
+	c, err := connect(source.String())
 	if err != nil {
 		return nil, err
 	}
-	c, err := db.Conn(context.Background())
-	if err != nil {
-		return nil, errors.Join(err, db.Close())
+	if err := c.script("BEGIN EXCLUSIVE"); err != nil {
+		return nil, errors.Join(fmt.Errorf("another server uses it (%w)", err), c.close())
 	}
-	if _, err := c.ExecContext(context.Background(), "BEGIN EXCLUSIVE"); err != nil {
-		return nil, errors.Join(fmt.Errorf("another server uses it (%w)", err), c.Close(), db.Close())
-	}
-	return func() error { return errors.Join(c.Close(), db.Close()) }, nil
+	return c.close, nil
 }

@@ -2,7 +2,6 @@ package eventlog
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -10,14 +9,17 @@ import (
 	"path/filepath"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
-	_ "modernc.org/sqlite" // the driver named "sqlite"
 )
 
 // fileName is the database inside a data directory.
 const fileName = "events.sqlite"
+
+// DefaultWriteTimeout is how long a write waits for its commit unless somebody says otherwise.
+const DefaultWriteTimeout = 2 * time.Second
 
 // Options say where a log lives. The zero value is a log in memory.
 type Options struct {
@@ -25,12 +27,18 @@ type Options struct {
 	Now          func() time.Time // stamps events and ages them; nil: time.Now
 	WriteTimeout time.Duration    // how long a write may wait for its commit; 0: 2 s
 	Logger       *slog.Logger     // nil: silent
+	// Committed is told what a transaction has committed, before anybody else can learn of it: its writers are not
+	// answered yet, and those who follow the log are not woken. It must not wait. nil: nobody is told.
+	Committed func([]*Event)
+	// DiskFailed is called, once and in a goroutine of its own, when no write is accepted any more until the log is opened
+	// again. nil: nobody is told.
+	DiskFailed func()
 }
 
 // Log is an event log. All methods are safe for concurrent use.
 type Log struct {
 	options Options
-	writes  chan *write
+	queue   *queue
 	stopped chan struct{} // closed when the writer goroutine has ended
 
 	// readers holds the idle connections for reading. writer holds the one for writing while it is idle: taking a
@@ -38,15 +46,18 @@ type Log struct {
 	// the same channel.
 	readers, writer chan *conn
 	all             []*conn
-	databases       []*sql.DB
 	unlock          func() error
 
-	tail *tail
+	tail    *tail
+	damages damageLog
+	failed  atomic.Bool // no write is accepted any more: see fail
 
 	// What follows belongs to the writer goroutine.
 	position int64
 	heads    *generations[string, *head]
 	recent   *generations[recentID, int64]
+	walLimit int64 // bytes of write-ahead log from which on readers are stopped to fold it into the file
+	unfolded int64 // bytes written since its size was looked at
 
 	closing   chan struct{}
 	closeOnce sync.Once
@@ -59,9 +70,12 @@ type recentID struct {
 	id     uuid.UUID
 }
 
+// What is remembered, in each of two generations. A stream name has no limit but that of a message, as in the original
+// server: long ones crowd out others.
 const (
-	headsKept     = 50_000 // streams, in each of two generations
-	recentIDsKept = 60_000 // about 8 MiB of ids in two generations
+	headsKept     = 10 << 20 // bytes of stream names, with headWeight for each stream
+	headWeight    = 200
+	recentIDsKept = 60_000 // ids; about 8 MiB in two generations
 )
 
 // Open opens the log in options.Dir, creating it when it is missing. It fails when another process has it open, or when
@@ -71,29 +85,31 @@ func Open(options Options) (*Log, error) {
 		options.Now = time.Now
 	}
 	if options.WriteTimeout == 0 {
-		options.WriteTimeout = 2 * time.Second
+		options.WriteTimeout = DefaultWriteTimeout
 	}
 	if options.Logger == nil {
 		options.Logger = slog.New(slog.DiscardHandler)
 	}
 	l := &Log{
 		options: options,
-		writes:  make(chan *write, 1024),
+		queue:   newQueue(),
 		writer:  make(chan *conn, 1),
-		heads:   newGenerations[string, *head](headsKept),
-		recent:  newGenerations[recentID, int64](recentIDsKept),
+		heads:   newGenerations[string, *head](headsKept, func(name string) int { return headWeight + len(name) }),
+		recent:  newGenerations[recentID, int64](recentIDsKept, func(recentID) int { return 1 }),
 		unlock:  func() error { return nil },
-		stopped: make(chan struct{}),
-		closing: make(chan struct{}),
+
+		walLimit: walLimit,
+		stopped:  make(chan struct{}),
+		closing:  make(chan struct{}),
 	}
-	if err := l.open(context.Background()); err != nil {
+	if err := l.open(); err != nil {
 		return nil, errors.Join(err, l.release())
 	}
 	go l.writeLoop()
 	return l, nil
 }
 
-func (l *Log) open(ctx context.Context) error {
+func (l *Log) open() error {
 	file := ""
 	if dir := l.options.Dir; dir != "" {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -106,28 +122,28 @@ func (l *Log) open(ctx context.Context) error {
 		l.unlock = unlock
 		file = filepath.Join(dir, fileName)
 	}
-	if err := l.openFile(ctx, file); err != nil {
+	if err := l.openFile(file); err != nil {
 		return fmt.Errorf("open %s: %w", l.name(), explainDamage(err))
 	}
 	return nil
 }
 
-func (l *Log) openFile(ctx context.Context, file string) error {
+func (l *Log) openFile(file string) error {
 	if file != "" {
-		if err := prepareFile(ctx, file); err != nil {
+		if err := prepareFile(file); err != nil {
 			return err
 		}
 	}
-	c, err := l.connect(ctx, file, false)
+	c, err := l.connect(file, accessWrite)
 	if err != nil {
 		return err
 	}
 	if file == "" {
-		if err := createSchema(ctx, c.db); err != nil {
+		if err := createSchema(c, schemaVersion); err != nil {
 			return err
 		}
 	}
-	if err := c.queryRow(sqlLastPosition).Scan(&l.position); err != nil {
+	if err := c.queryRow([]any{&l.position}, sqlLastPosition); err != nil {
 		return err
 	}
 	l.tail = newTail(l.position)
@@ -136,14 +152,14 @@ func (l *Log) openFile(ctx context.Context, file string) error {
 		l.readers = l.writer
 		return nil
 	}
-	return l.openReaders(ctx, file)
+	return l.openReaders(file)
 }
 
-func (l *Log) openReaders(ctx context.Context, file string) error {
+func (l *Log) openReaders(file string) error {
 	n := max(4, runtime.GOMAXPROCS(0))
 	l.readers = make(chan *conn, n)
 	for range n {
-		c, err := l.connect(ctx, file, true)
+		c, err := l.connect(file, accessRead)
 		if err != nil {
 			return err
 		}
@@ -152,15 +168,9 @@ func (l *Log) openReaders(ctx context.Context, file string) error {
 	return nil
 }
 
-// connect opens a database handle with exactly one connection: connections are handed out by this package, not by a pool.
-func (l *Log) connect(ctx context.Context, file string, readOnly bool) (*conn, error) {
-	db, err := sql.Open("sqlite", dataSource(file, readOnly))
-	if err != nil {
-		return nil, err
-	}
-	db.SetMaxOpenConns(1)
-	l.databases = append(l.databases, db)
-	c, err := newConn(ctx, db)
+// connect opens a connection that is closed with the log.
+func (l *Log) connect(file string, to access) (*conn, error) {
+	c, err := connect(dataSource(file, to))
 	if err != nil {
 		return nil, err
 	}
@@ -180,6 +190,7 @@ func (l *Log) name() string {
 func (l *Log) Close() error {
 	l.closeOnce.Do(func() {
 		close(l.closing)
+		l.queue.close()
 		<-l.stopped
 		held := len(l.all)
 		for held > 0 {
@@ -200,9 +211,6 @@ func (l *Log) release() error {
 	for i := len(l.all) - 1; i >= 0; i-- {
 		errs = append(errs, l.all[i].close())
 	}
-	for i := len(l.databases) - 1; i >= 0; i-- {
-		errs = append(errs, l.databases[i].Close())
-	}
 	errs = append(errs, l.unlock())
 	return errors.Join(errs...)
 }
@@ -217,7 +225,7 @@ func (l *Log) read(ctx context.Context, fn func(*conn) error) error {
 	select {
 	case c := <-l.readers:
 		defer func() { l.readers <- c }()
-		return fn(c)
+		return l.noteDamage(fn(c))
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-l.closing:

@@ -1,7 +1,6 @@
 package eventlog
 
 import (
-	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -36,30 +35,31 @@ func (s settings) lowestVisible(last int64) int64 {
 // metastreamSettings are the settings of every metadata stream: its last event is all that counts.
 func metastreamSettings() settings { return settings{maxCount: 1} }
 
-// parseSettings reads the last event of a metadata stream. What is not declared as JSON, or is none, sets nothing.
+// parseSettings reads the last event of a metadata stream. What is not declared as JSON, or is none, sets nothing. Names
+// that differ from the server's in case alone are the user's.
 func parseSettings(isJSON bool, data []byte) settings {
 	s := settings{exists: true}
 	if !isJSON {
 		return s
 	}
-	var m struct {
-		MaxCount       *int64 `json:"$maxCount"`
-		MaxAge         *int64 `json:"$maxAge"`
-		TruncateBefore *int64 `json:"$tb"`
-	}
-	if json.Unmarshal(data, &m) != nil {
+	var members map[string]json.RawMessage // the fields of a struct would match in any case
+	if json.Unmarshal(data, &members) != nil {
 		return s
 	}
-	if m.MaxCount != nil && *m.MaxCount > 0 {
-		s.maxCount = *m.MaxCount
+	var maxCount, maxAge, truncateBefore int64
+	for name, number := range map[string]*int64{"$maxCount": &maxCount, "$maxAge": &maxAge, "$tb": &truncateBefore} {
+		if text, ok := members[name]; ok && json.Unmarshal(text, number) != nil {
+			return s
+		}
 	}
-	if m.MaxAge != nil && *m.MaxAge > 0 {
-		s.maxAge = time.Duration(min(*m.MaxAge, math.MaxInt64/int64(time.Second))) * time.Second
-	}
-	if m.TruncateBefore != nil && *m.TruncateBefore > 0 {
-		s.truncateBefore = *m.TruncateBefore
-	}
+	s.maxCount, s.truncateBefore = max(maxCount, 0), max(truncateBefore, 0)
+	s.maxAge = time.Duration(min(max(maxAge, 0), math.MaxInt64/int64(time.Second))) * time.Second
 	return s
+}
+
+// SoftDeletes reports whether an event is metadata that hides all events of a stream.
+func (e *Event) SoftDeletes() bool {
+	return e.Type == TypeMetadata && IsMetastream(e.Stream) && parseSettings(e.JSON, e.Data).softDeleted()
 }
 
 // loadSettings reads the metadata of stream as it now is.
@@ -68,7 +68,7 @@ func loadSettings(c *conn, stream string) (settings, error) {
 		return metastreamSettings(), nil
 	}
 	isJSON, data, err := lastMetadata(c, stream)
-	if errors.Is(err, sql.ErrNoRows) {
+	if errors.Is(err, errNoRow) {
 		return settings{}, nil
 	}
 	if err != nil {
@@ -77,9 +77,17 @@ func loadSettings(c *conn, stream string) (settings, error) {
 	return parseSettings(isJSON, data), nil
 }
 
+// lastMetadata is the metadata event that counts; there is none when the error is errNoRow.
 func lastMetadata(c *conn, stream string) (isJSON bool, data []byte, err error) {
-	err = c.queryRow(sqlLastData, []byte(Metastream(stream))).Scan(&isJSON, &data)
-	return isJSON, data, err
+	name := Metastream(stream)
+	events, _, err := readRows(c, name, sqlLastOf, 1, []byte(name))
+	if err != nil {
+		return false, nil, err
+	}
+	if len(events) == 0 {
+		return false, nil, errNoRow
+	}
+	return events[0].JSON, events[0].Data, nil
 }
 
 // softDeletion is the metadata event that hides all events of a stream.

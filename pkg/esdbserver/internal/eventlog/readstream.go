@@ -2,15 +2,16 @@ package eventlog
 
 import (
 	"context"
-	"database/sql"
+	"database/sql/driver"
 	"fmt"
 	"math"
 )
 
-// A page of events holds at most so many, and stops early behind this many bytes.
+// A page of events holds at most so many, and stops early behind this many bytes. A subscriber that does not read keeps
+// the page it was being sent, so that with a thousand of them this times a thousand is what they cost.
 const (
 	pageEvents = 256
-	pageBytes  = 1 << 20
+	pageBytes  = 256 << 10
 )
 
 // Stream is the state of a stream at some moment.
@@ -96,13 +97,17 @@ func (l *Log) readStreamPage(c *conn, page *Page, from int64, backwards bool, li
 	if low > high || limit <= 0 {
 		return nil
 	}
-	rows, err := c.query(query, s.id, low, high, oldest, limit)
-	if err != nil {
+	var err error
+	if page.Events, page.More, err = readRows(c, s.Name, query, limit, s.id, low, high, oldest, limit); err != nil {
 		return fmt.Errorf("read %s: %w", s.Name, err)
 	}
-	defer rows.Close()
-	if page.Events, page.More, err = scanPage(rows, limit, s.Name); err != nil {
-		return fmt.Errorf("read %s: %w", s.Name, err)
+	if err := s.checkOrder(page, low, high, backwards); err != nil {
+		return err
+	}
+	if s.settings.maxAge == 0 {
+		if err := s.checkDense(page, low, high, backwards); err != nil {
+			return err
+		}
 	}
 	if n := len(page.Events); n > 0 {
 		last := page.Events[n-1].Revision
@@ -124,27 +129,59 @@ func (l *Log) Event(ctx context.Context, stream string, revision int64) (*Event,
 	return page.Events[0], nil
 }
 
-// scanPage reads rows up to the size of a page; more reports whether limit or size ended it rather than the rows. The
-// rows have the stream's name as the last column when stream is empty.
-func scanPage(rows *sql.Rows, limit int64, stream string) (events []*Event, more bool, err error) {
+// readRows runs a query for the columns of events, followed by the stream's name when stream is empty, and reads a page. It
+// stops at the size of a page; more reports whether limit or size ended it rather than the rows. What lies before a row
+// that cannot be read is a page like others: the error comes when somebody reads on.
+func readRows(c *conn, stream, query string, limit int64, args ...any) (events []*Event, more bool, err error) {
+	rows, err := c.query(query, args...)
+	if err != nil {
+		return nil, false, err
+	}
+	defer rows.close()
 	bytes := 0
-	for rows.Next() {
+	var before *Event
+	for rows.next() {
 		e := &Event{Stream: stream}
-		var id sql.RawBytes
-		into := []any{&e.Position, &e.Revision, &id, &e.Type, &e.JSON, &e.Created, &e.Data, &e.Metadata, &e.Stream}
-		if stream != "" {
-			into = into[:len(into)-1]
+		if err := e.parseRow(rows.values, before); err != nil {
+			return events, len(events) > 0, unlessBehind(events, err)
 		}
-		if err := rows.Scan(into...); err != nil {
-			return nil, false, err
-		}
-		if copy(e.ID[:], id) != len(e.ID) {
-			return nil, false, fmt.Errorf("the event at position %d has an id of %d bytes", e.Position, len(id))
-		}
-		events = append(events, e)
+		events, before = append(events, e), e
 		if bytes += e.footprint(); bytes > pageBytes {
 			return events, true, nil
 		}
 	}
-	return events, int64(len(events)) == limit, rows.Err()
+	if rows.err != nil {
+		return events, len(events) > 0, unlessBehind(events, rows.err)
+	}
+	return events, int64(len(events)) == limit, nil
+}
+
+// unlessBehind drops an error that will be met again behind these events.
+func unlessBehind(events []*Event, err error) error {
+	if len(events) > 0 {
+		return nil
+	}
+	return err
+}
+
+// parseRow fills an event from a row of eventColumns, and of its stream's name where that is not known.
+func (e *Event) parseRow(row []driver.Value, before *Event) error {
+	position, isPosition := row[0].(int64)
+	revision, isRevision := row[1].(int64)
+	created, isCreated := row[2].(int64)
+	record, isRecord := row[3].([]byte)
+	named := true
+	if e.Stream == "" {
+		var name []byte
+		if name, named = row[4].([]byte); named && before != nil && before.Stream == string(name) {
+			e.Stream = before.Stream
+		} else {
+			e.Stream = string(name)
+		}
+	}
+	if !isPosition || !isRevision || !isCreated || !isRecord || !named {
+		return fmt.Errorf("%w: an event is no event: %T, %T, %T, %T", ErrDamaged, row[0], row[1], row[2], row[3])
+	}
+	e.Position, e.Revision, e.Created = position, revision, created
+	return e.parseRecord(record, before)
 }

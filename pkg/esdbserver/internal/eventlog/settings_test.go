@@ -2,6 +2,7 @@ package eventlog
 
 import (
 	"math"
+	"strings"
 	"testing"
 	"time"
 
@@ -19,6 +20,8 @@ func TestMetadataIsReadLeniently(t *testing.T) {
 		{name: "limits that are not positive", data: `{"$maxCount":0,"$maxAge":-1,"$tb":-7}`, want: settings{exists: true}},
 		{name: "an age beyond what a duration holds", data: `{"$maxAge":9223372036854775807}`, want: settings{exists: true, maxAge: 9223372036 * time.Second}},
 		{name: "deletion", data: `{"$tb":9223372036854775807}`, want: settings{exists: true, truncateBefore: math.MaxInt64}},
+		{name: "names that differ in case, which are the user's", data: `{"$MaxCount":3,"$TB":9223372036854775807}`, want: settings{exists: true}},
+		{name: "a setting of null", data: `{"$maxCount":null,"$tb":7}`, want: settings{exists: true, truncateBefore: 7}},
 		{name: "a setting of another type", data: `{"$maxCount":"3"}`, want: settings{exists: true}},
 		{name: "no object", data: `[1]`, want: settings{exists: true}},
 		{name: "null", data: `null`, want: settings{exists: true}},
@@ -69,7 +72,7 @@ func TestSizeCountsTheTypeInUTF16(t *testing.T) {
 }
 
 func TestCacheForgetsWhatWasNotUsedLately(t *testing.T) {
-	g := newGenerations[int, string](3)
+	g := newGenerations[int, string](3, func(int) int { return 1 })
 	g.put(0, "used")
 	for i := 1; i <= 100; i++ {
 		g.put(i, "new")
@@ -86,5 +89,27 @@ func TestCacheForgetsWhatWasNotUsedLately(t *testing.T) {
 	g.clear()
 	if _, ok := g.get(0); ok {
 		t.Error("remembers after being cleared")
+	}
+}
+
+func TestCacheIsBoundedByTheLengthOfItsKeys(t *testing.T) {
+	g := newGenerations[string, bool](1000, func(key string) int { return len(key) })
+	for i := range 100 {
+		key := strings.Repeat(string(rune('a'+i%26)), 400+i)
+		g.put(key, true)
+		g.put(key, true) // no heavier for it
+		if n := len(g.young) + len(g.old); n > 4 {
+			t.Fatalf("%d entries are kept", n)
+		}
+	}
+	huge := strings.Repeat("h", 5000)
+	g.put(huge, true)
+	if ok, _ := g.get(huge); !ok {
+		t.Error("an entry heavier than the limit is not kept for once")
+	}
+	g.put("next", true)
+	g.put(strings.Repeat("n", 999), true)
+	if _, ok := g.get(huge); ok {
+		t.Error("an entry heavier than the limit stays")
 	}
 }

@@ -1,6 +1,8 @@
 package eventlog
 
 import (
+	"cmp"
+	"context"
 	"slices"
 	"sync"
 )
@@ -20,10 +22,21 @@ type tail struct {
 	last    int64 // position of the last committed event
 	wake    chan struct{}
 	waiting bool
+
+	// waiters are those who wait for events of one stream only: a thousand of them cost nothing while events of other
+	// streams are written.
+	waiters map[string]*streamWaiters
+}
+
+// streamWaiters wait for the next event of their stream.
+type streamWaiters struct {
+	wake  chan struct{}
+	count int
+	from  int64 // nothing of the stream lies between where they waited and this position; set before wake is closed
 }
 
 func newTail(last int64) *tail {
-	return &tail{dropped: last, last: last, wake: make(chan struct{})}
+	return &tail{dropped: last, last: last, wake: make(chan struct{}), waiters: map[string]*streamWaiters{}}
 }
 
 // publish adds committed events and wakes everybody who waits.
@@ -37,7 +50,16 @@ func (t *tail) publish(events []*Event) {
 	for _, e := range events {
 		t.bytes += e.footprint()
 	}
-	t.last = events[len(events)-1].Position
+	before := t.last
+	for _, e := range events {
+		if w, ok := t.waiters[e.Stream]; ok {
+			w.from = before
+			close(w.wake)
+			delete(t.waiters, e.Stream)
+		}
+		before = e.Position
+	}
+	t.last = before
 	t.trim()
 	if t.waiting {
 		close(t.wake)
@@ -58,7 +80,7 @@ func (t *tail) trim() {
 }
 
 func (e *Event) footprint() int {
-	return recordOverhead + len(e.Type) + len(e.Data) + len(e.Metadata)
+	return recordOverhead + len(e.Stream) + len(e.Type) + len(e.Data) + len(e.Metadata)
 }
 
 // LastPosition is the position of the last committed event, 0 when there is none.
@@ -78,22 +100,75 @@ func (l *Log) After(position int64, buf []*Event) (events []*Event, wait <-chan 
 	if position < t.dropped {
 		return buf, nil, false
 	}
-	first, found := slices.BinarySearchFunc(t.events, position, func(e *Event, p int64) int {
-		switch {
-		case e.Position < p:
-			return -1
-		case e.Position > p:
-			return 1
-		}
-		return 0
-	})
-	if found {
-		first++
-	}
-	rest := t.events[first:]
+	rest := t.behind(position)
 	if len(rest) == 0 {
 		t.waiting = true
 		return buf, t.wake, true
 	}
 	return append(buf, rest[:min(len(rest), cap(buf)-len(buf))]...), nil, true
+}
+
+// behind is what is kept of the events behind position.
+func (t *tail) behind(position int64) []*Event {
+	first, found := slices.BinarySearchFunc(t.events, position, func(e *Event, p int64) int { return cmp.Compare(e.Position, p) })
+	if found {
+		first++
+	}
+	return t.events[first:]
+}
+
+// AfterInStream is After for the events of one stream, and waits for them itself until ctx ends. next is the position to
+// ask with the next time.
+func (l *Log) AfterInStream(ctx context.Context, stream string, position int64, buf []*Event) (events []*Event, next int64, ok bool, err error) {
+	for {
+		var wait *streamWaiters
+		if events, next, wait, ok = l.tail.inStream(stream, position, buf); wait == nil {
+			return events, next, ok, ctx.Err()
+		}
+		select {
+		case <-wait.wake:
+			position = wait.from
+		case <-ctx.Done():
+			l.tail.leave(stream, wait)
+			return buf, position, true, ctx.Err()
+		}
+	}
+}
+
+// inStream appends to buf what is kept of a stream behind position. When there is nothing it enlists the caller as waiting.
+func (t *tail) inStream(stream string, position int64, buf []*Event) (events []*Event, next int64, wait *streamWaiters, ok bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if position < t.dropped {
+		return buf, position, nil, false
+	}
+	for _, e := range t.behind(position) {
+		if e.Stream != stream {
+			continue
+		}
+		if len(buf) == cap(buf) {
+			return buf, buf[len(buf)-1].Position, nil, true
+		}
+		buf = append(buf, e)
+	}
+	next = max(position, t.last)
+	if len(buf) > 0 {
+		return buf, next, nil, true
+	}
+	w, enlisted := t.waiters[stream]
+	if !enlisted {
+		w = &streamWaiters{wake: make(chan struct{})}
+		t.waiters[stream] = w
+	}
+	w.count++
+	return buf, next, w, true
+}
+
+// leave strikes off somebody who waits no longer.
+func (t *tail) leave(stream string, w *streamWaiters) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if w.count--; w.count == 0 && t.waiters[stream] == w {
+		delete(t.waiters, stream)
+	}
 }

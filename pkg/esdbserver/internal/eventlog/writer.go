@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"time"
 )
 
@@ -28,88 +29,94 @@ type write struct {
 
 // submit queues a write and waits for its commit.
 func (l *Log) submit(ctx context.Context, size int, apply func(*batch) (Appended, error, error)) (Appended, error) {
-	w := &write{ctx: ctx, size: size, apply: apply, done: make(chan struct{})}
+	w, err := l.enqueue(ctx, size, apply)
+	if err != nil {
+		return Appended{}, err
+	}
 	timeout := time.NewTimer(l.options.WriteTimeout)
 	defer timeout.Stop()
-	select {
-	case <-l.closing:
-		return Appended{}, ErrClosed
-	default:
+	return w.await(timeout.C)
+}
+
+// enqueue queues a write. Writes that one goroutine queues are applied in that order.
+func (l *Log) enqueue(ctx context.Context, size int, apply func(*batch) (Appended, error, error)) (*write, error) {
+	w := &write{ctx: ctx, size: size, apply: apply, done: make(chan struct{})}
+	if err := ctx.Err(); err != nil {
+		return nil, err
 	}
-	select {
-	case l.writes <- w:
-	case <-l.closing:
-		return Appended{}, ErrClosed
-	case <-ctx.Done():
-		return Appended{}, ctx.Err()
-	case <-timeout.C:
-		return Appended{}, ErrTimeout
+	if !l.queue.add(w) {
+		return nil, ErrClosed
 	}
+	return w, nil
+}
+
+// await waits for the commit of a queued write.
+func (w *write) await(timeout <-chan time.Time) (Appended, error) {
 	select {
 	case <-w.done:
 		return w.answer, w.err
-	case <-ctx.Done():
-		return Appended{}, ctx.Err()
-	case <-timeout.C:
+	case <-w.ctx.Done():
+		return Appended{}, w.ctx.Err()
+	case <-timeout:
 		return Appended{}, ErrTimeout
-	case <-l.stopped:
-	}
-	select {
-	case <-w.done:
-		return w.answer, w.err
-	default:
-		return Appended{}, ErrClosed // queued behind the last transaction
 	}
 }
 
-// writeLoop is the only goroutine that writes. It takes what has queued while the previous transaction was committed.
+// writeLoop is the only goroutine that writes. It takes what has queued while the previous transaction was committed, and
+// ends when everything that was queued before the log was closed has been answered.
 func (l *Log) writeLoop() {
 	defer close(l.stopped)
-	for {
-		select {
-		case w := <-l.writes:
-			l.commit(l.gather(w))
-		case <-l.closing:
-			for {
-				select {
-				case w := <-l.writes:
-					l.commit(l.gather(w))
-				default:
-					return
-				}
+	for range l.queue.more {
+		for {
+			writes, ended := l.gather()
+			if len(writes) > 0 {
+				l.commit(writes)
+			}
+			if ended {
+				return
+			}
+			if len(writes) == 0 {
+				break
 			}
 		}
 	}
 }
 
-// gather adds to the first write what is there already, without waiting.
-func (l *Log) gather(first *write) []*write {
-	writes, bytes := []*write{first}, first.size
-	for len(writes) < maxBatchWrites && bytes < maxBatchBytes {
-		select {
-		case w := <-l.writes:
-			writes, bytes = append(writes, w), bytes+w.size
-		default:
-			return writes
+// gather takes what is there already, and what is about to be: as long as it brings more writes it lets other goroutines
+// run before it goes on. On a busy machine the callers whom the last transaction answered come back one by one, and each
+// would otherwise get a transaction, and an fsync, of its own. It waits for nobody: with no goroutine ready to run, letting
+// others run takes no time.
+func (l *Log) gather() (writes []*write, ended bool) {
+	for {
+		before := len(writes)
+		if writes, ended = l.queue.take(writes); len(writes) == before || ended {
+			return writes, ended
 		}
+		runtime.Gosched()
 	}
-	return writes
 }
 
 // commit runs the writes in one transaction and answers them when it is durable.
 func (l *Log) commit(writes []*write) {
 	c := <-l.writer
 	b := &batch{log: l, c: c}
-	err := b.run(writes)
+	err := l.writable()
 	if err == nil {
+		err = b.run(writes)
+	}
+	if err == nil {
+		if l.options.Committed != nil {
+			l.options.Committed(b.written)
+		}
 		l.tail.publish(b.written)
+		l.boundWAL(c, writes)
 	}
 	l.writer <- c
 	if err != nil {
 		l.options.Logger.Error("a transaction was not stored; its writers were told", "writes", len(writes), "error", err)
 	}
 	for _, w := range writes {
-		if err != nil && w.err == nil {
+		if err != nil { // a refusal too: it may be on account of a neighbour that was undone
 			w.answer, w.err = Appended{}, fmt.Errorf("store events: %w", err)
 		}
 		close(w.done)
@@ -121,6 +128,7 @@ type batch struct {
 	log     *Log
 	c       *conn
 	written []*Event
+	record  []byte // room for the record of an event
 }
 
 func (b *batch) run(writes []*write) error {
@@ -133,9 +141,14 @@ func (b *batch) run(writes []*write) error {
 			continue
 		}
 		var failure error
-		if w.answer, w.err, failure = w.apply(b); failure != nil {
+		before := len(b.written)
+		if w.answer, w.err, failure = w.apply(b); failure == nil {
+			continue
+		}
+		if failure = b.log.noteDamage(failure); !errors.Is(failure, ErrDamaged) || len(b.written) > before {
 			return b.abandon(failure)
 		}
+		w.err = failure // damage that was met in looking, before anything was written, concerns this write alone
 	}
 	if len(b.written) == 0 {
 		_, err := b.c.exec(sqlRollback)
@@ -152,8 +165,10 @@ func (b *batch) run(writes []*write) error {
 func (b *batch) abandon(cause error) error {
 	b.log.heads.clear()
 	b.log.recent.clear()
-	if _, err := b.c.exec(sqlRollback); err != nil {
-		return errors.Join(cause, fmt.Errorf("roll back: %w", err))
+	cause = b.log.noteUnconfirmed(cause)
+	if _, err := b.c.exec(sqlRollback); err != nil && !isRolledBack(err) {
+		b.log.fail()
+		return fmt.Errorf("%w, and it cannot be rolled back: %w", cause, err)
 	}
 	return cause
 }

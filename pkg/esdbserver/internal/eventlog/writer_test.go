@@ -88,22 +88,23 @@ func await(t *testing.T, what string, condition func() bool) {
 	}
 }
 
-func TestWriterTakesAllThatHasQueued(t *testing.T) {
-	l := &Log{writes: make(chan *write, 2*maxBatchWrites)}
+func TestWriterTakesAllThatHasQueuedAndFits(t *testing.T) {
+	l := &Log{queue: newQueue()}
 	for range maxBatchWrites + 10 {
-		l.writes <- &write{}
-	}
-	if got := len(l.gather(&write{})); got != maxBatchWrites {
-		t.Errorf("%d writes in the first transaction, want %d", got, maxBatchWrites)
-	}
-	if got := len(l.gather(&write{})); got != 12 {
-		t.Errorf("%d writes in the second transaction, want the 12 that are left", got)
+		l.queue.add(&write{})
 	}
 	for range 3 {
-		l.writes <- &write{size: maxBatchBytes}
+		l.queue.add(&write{size: maxBatchBytes})
 	}
-	if got := len(l.gather(&write{})); got != 2 {
-		t.Errorf("%d writes, want the transaction to end with the one that makes it large", got)
+	l.queue.close()
+	if l.queue.add(&write{}) {
+		t.Error("a closed queue took a write")
+	}
+	for i, want := range []int{maxBatchWrites, 11, 1, 1} {
+		writes, ended := l.gather()
+		if len(writes) != want || ended != (i == 3) {
+			t.Errorf("transaction %d: %d writes, want %d; the last: %t", i, len(writes), want, ended)
+		}
 	}
 }
 
@@ -121,7 +122,7 @@ func TestRefusedWriteDoesNotDisturbItsNeighbours(t *testing.T) {
 			_, results[i] = l.Append(t.Context(), fmt.Sprintf("s-%d", i), expected, one("x"))
 		})
 	}
-	await(t, "the writes to queue", func() bool { return len(l.writes) == len(results) })
+	await(t, "the writes to queue", func() bool { return l.queue.length() == len(results) })
 	release()
 	writers.Wait()
 	for i, err := range results {
@@ -150,7 +151,7 @@ func TestWritesInOneTransactionSeeEachOther(t *testing.T) {
 			}
 		})
 	}
-	await(t, "the writes to queue", func() bool { return len(l.writes) == 10 })
+	await(t, "the writes to queue", func() bool { return l.queue.length() == 10 })
 	release()
 	writers.Wait()
 	if won != 1 {
@@ -167,18 +168,18 @@ func TestDatabaseThatFailsLosesNothingAndGivesNoPositionTwice(t *testing.T) {
 	alter := func(statement string) {
 		c := <-l.writer
 		defer func() { l.writer <- c }()
-		if _, err := c.db.ExecContext(t.Context(), statement); err != nil {
+		if err := c.script(statement); err != nil {
 			t.Fatal(err)
 		}
 	}
-	alter(`CREATE TRIGGER broken BEFORE INSERT ON event WHEN NEW.type = 'broken' BEGIN SELECT RAISE(ABORT, 'disk on fire'); END`)
+	alter(`CREATE TRIGGER broken BEFORE INSERT ON event WHEN instr(NEW.record, CAST('broken' AS BLOB)) > 0 BEGIN SELECT RAISE(ABORT, 'disk on fire'); END`)
 
 	release := occupy(t, l)
 	var writers sync.WaitGroup
 	results := make([]error, 3)
 	for i, eventType := range []string{"neighbour", "broken", "neighbour"} {
 		writers.Go(func() { _, results[i] = l.Append(t.Context(), fmt.Sprintf("new-%d", i), NoStream, one(eventType)) })
-		await(t, "the write to queue", func() bool { return len(l.writes) == i+1 })
+		await(t, "the write to queue", func() bool { return l.queue.length() == i+1 })
 	}
 	release()
 	writers.Wait()
@@ -204,6 +205,31 @@ func TestDatabaseThatFailsLosesNothingAndGivesNoPositionTwice(t *testing.T) {
 	}
 }
 
+// Who was refused because of a neighbour that was then undone has not been refused for any reason that is true.
+func TestRefusalIsNotToldWhenTheTransactionFails(t *testing.T) {
+	l := open(t, Options{Dir: t.TempDir()})
+	c := <-l.writer
+	err := c.script(`CREATE TRIGGER broken BEFORE INSERT ON event WHEN instr(NEW.record, CAST('broken' AS BLOB)) > 0 BEGIN SELECT RAISE(ABORT, 'disk on fire'); END`)
+	l.writer <- c
+	if err != nil {
+		t.Fatal(err)
+	}
+	release := occupy(t, l)
+	var writers sync.WaitGroup
+	results := make([]error, 3)
+	for i, write := range []struct{ stream, eventType string }{{"s", "first"}, {"s", "second"}, {"other", "broken"}} {
+		writers.Go(func() { _, results[i] = l.Append(t.Context(), write.stream, NoStream, one(write.eventType)) })
+		await(t, "the write to queue", func() bool { return l.queue.length() == i+1 })
+	}
+	release()
+	writers.Wait()
+	for i, err := range results {
+		if err == nil || !strings.Contains(err.Error(), "disk on fire") {
+			t.Errorf("writer %d of the transaction was told %v", i, err)
+		}
+	}
+}
+
 func TestWriteWhoseWriterHasGoneIsNotDone(t *testing.T) {
 	l := open(t, Options{})
 	release := occupy(t, l)
@@ -214,7 +240,7 @@ func TestWriteWhoseWriterHasGoneIsNotDone(t *testing.T) {
 			t.Errorf("append: %v", err)
 		}
 	})
-	await(t, "the write to queue", func() bool { return len(l.writes) == 1 })
+	await(t, "the write to queue", func() bool { return l.queue.length() == 1 })
 	leave()
 	writer.Wait()
 	release()
@@ -228,7 +254,7 @@ func TestWriteWhoseWriterHasGoneIsNotDone(t *testing.T) {
 
 func TestWriteThatWaitsTooLongIsToldSo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := &Log{options: Options{WriteTimeout: 2 * time.Second}, writes: make(chan *write, 1), closing: make(chan struct{}), stopped: make(chan struct{})}
+		l := &Log{options: Options{WriteTimeout: 2 * time.Second}, queue: newQueue()} // and no writer
 		begun := time.Now()
 		_, err := l.Append(t.Context(), "s", Any, one("x"))
 		if !errors.Is(err, ErrTimeout) || time.Since(begun) != 2*time.Second {
@@ -249,7 +275,7 @@ func TestClosingAnswersWhatWasQueuedAndRefusesWhatComesLater(t *testing.T) {
 	for i := range results {
 		writers.Go(func() { _, results[i] = l.Append(t.Context(), "s", Any, one("x")) })
 	}
-	await(t, "the writes to queue", func() bool { return len(l.writes) == len(results) })
+	await(t, "the writes to queue", func() bool { return l.queue.length() == len(results) })
 	closed := make(chan error, 1)
 	go func() { closed <- l.Close() }()
 	<-l.closing
