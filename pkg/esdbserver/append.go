@@ -37,6 +37,7 @@ type appendRequest struct {
 	stream   string
 	expected eventlog.Expected
 	events   []eventlog.Proposed
+	seen     uint64 // changes of lists before the right to it was looked at
 }
 
 // receiveAppend reads a request to its end, or to the first error of the connection. It stops collecting as soon as the
@@ -61,8 +62,10 @@ func (s *streamsService) receiveAppend(stream streams.Streams_AppendServer) (req
 				refused = invalid("The options come once, in the first message.")
 				continue
 			}
-			started = true
-			request.stream, request.expected, refused = appendOptions(content.Options)
+			started, request.seen = true, s.server.listChanges()
+			if request.stream, request.expected, refused = appendOptions(content.Options); refused == nil {
+				refused = s.server.authorize(stream.Context(), toWrite, request.stream)
+			}
 		case *streams.AppendReq_ProposedMessage_:
 			if !started {
 				refused = invalid("The first message must carry the options.")
@@ -101,18 +104,23 @@ func writableStream(id *shared.StreamIdentifier) (string, error) {
 	return name, err
 }
 
-// expectedOf reads the expected revision from the oneof of Append, Delete or Tombstone.
+// expectedOf reads the expected revision from the oneof of Append, BatchAppend, Delete or Tombstone.
 func expectedOf(oneof any) (eventlog.Expected, error) {
 	var number uint64
 	switch v := oneof.(type) {
-	case *streams.AppendReq_Options_Any, *streams.DeleteReq_Options_Any, *streams.TombstoneReq_Options_Any:
+	case *streams.AppendReq_Options_Any, *streams.BatchAppendReq_Options_Any,
+		*streams.DeleteReq_Options_Any, *streams.TombstoneReq_Options_Any:
 		return eventlog.Any, nil
-	case *streams.AppendReq_Options_NoStream, *streams.DeleteReq_Options_NoStream, *streams.TombstoneReq_Options_NoStream:
+	case *streams.AppendReq_Options_NoStream, *streams.BatchAppendReq_Options_NoStream,
+		*streams.DeleteReq_Options_NoStream, *streams.TombstoneReq_Options_NoStream:
 		return eventlog.NoStream, nil
-	case *streams.AppendReq_Options_StreamExists, *streams.DeleteReq_Options_StreamExists, *streams.TombstoneReq_Options_StreamExists:
+	case *streams.AppendReq_Options_StreamExists, *streams.BatchAppendReq_Options_StreamExists,
+		*streams.DeleteReq_Options_StreamExists, *streams.TombstoneReq_Options_StreamExists:
 		return eventlog.StreamExists, nil
 	case *streams.AppendReq_Options_Revision:
 		number = v.Revision
+	case *streams.BatchAppendReq_Options_StreamPosition:
+		number = v.StreamPosition
 	case *streams.DeleteReq_Options_Revision:
 		number = v.Revision
 	case *streams.TombstoneReq_Options_Revision:
@@ -127,8 +135,16 @@ func expectedOf(oneof any) (eventlog.Expected, error) {
 	return eventlog.Expected(revision), err
 }
 
+// proposedMessage is an event as Append and BatchAppend carry it, each in a message of its own.
+type proposedMessage interface {
+	GetId() *shared.UUID
+	GetMetadata() map[string]string
+	GetCustomMetadata() []byte
+	GetData() []byte
+}
+
 // proposed reads an event. Its content type decides whether it counts as JSON; the data is never looked at.
-func proposed(m *streams.AppendReq_ProposedMessage) (eventlog.Proposed, error) {
+func proposed(m proposedMessage) (eventlog.Proposed, error) {
 	eventType, hasType := m.GetMetadata()[keyType]
 	contentType, hasContentType := m.GetMetadata()[keyContentType]
 	if !hasType || !hasContentType {
@@ -169,6 +185,9 @@ func (s *streamsService) checkSizes(event eventlog.Proposed, total int) error {
 
 // append writes the events. A wrong expected version is an answer here, not an error.
 func (s *streamsService) append(ctx context.Context, request appendRequest) (*streams.AppendResp, error) {
+	if err := s.server.authorizeAgain(ctx, toWrite, request.stream, request.seen); err != nil {
+		return nil, err
+	}
 	answer, err := s.log.Append(ctx, request.stream, request.expected, request.events)
 	var wrong *eventlog.WrongExpectedVersionError
 	if errors.As(err, &wrong) {

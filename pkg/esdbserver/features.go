@@ -13,8 +13,8 @@ type featuresService struct {
 	serverfeatures.UnimplementedServerFeaturesServer
 }
 
-// GetSupportedMethods lists what clients may call. The persistent subscriptions are listed although they are refused:
-// the Go client would otherwise refuse some by itself and try others over HTTP, and the caller would not learn why.
+// GetSupportedMethods lists what clients may call. Of the methods for persistent subscriptions the Go client looks for
+// each: without them it would refuse those to $all by itself and manage the others over HTTP.
 func (featuresService) GetSupportedMethods(context.Context, *shared.Empty) (*serverfeatures.SupportedMethods, error) {
 	const (
 		streams    = "event_store.client.streams.streams"
@@ -23,6 +23,7 @@ func (featuresService) GetSupportedMethods(context.Context, *shared.Empty) (*ser
 	methods := []*serverfeatures.SupportedMethod{
 		{ServiceName: streams, MethodName: "read", Features: []string{"position", "events"}},
 		{ServiceName: streams, MethodName: "append"},
+		{ServiceName: streams, MethodName: "batchappend", Features: []string{"deadline_duration"}},
 		{ServiceName: streams, MethodName: "delete"},
 		{ServiceName: streams, MethodName: "tombstone"},
 		{ServiceName: "event_store.client.gossip.gossip", MethodName: "read"},

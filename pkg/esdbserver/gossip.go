@@ -3,6 +3,7 @@ package esdbserver
 import (
 	"context"
 	"net"
+	"net/http"
 	"net/netip"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/gossip"
@@ -28,8 +29,42 @@ func (g gossipService) Read(ctx context.Context, _ *shared.Empty) (*gossip.Clust
 		TimeStamp:    g.server.ticks(),
 		State:        gossip.MemberInfo_Leader,
 		IsAlive:      true,
-		HttpEndPoint: &gossip.EndPoint{Address: at.Addr().String(), Port: uint32(at.Port())},
+		HttpEndPoint: &gossip.EndPoint{Address: hostOf(at.Addr()), Port: uint32(at.Port())},
 	}}}, nil
+}
+
+// hostOf writes an address as the Go clients need it, which put a colon and the port behind it.
+func hostOf(ip netip.Addr) string {
+	if ip.Is6() {
+		return "[" + ip.String() + "]"
+	}
+	return ip.String()
+}
+
+// handleGossip answers the same over HTTP, with what monitors look for beside it: how far the log is written. There are no
+// epochs here, for nobody is ever elected, and no ports of the old TCP protocol.
+func (s *Server) handleGossip(w http.ResponseWriter, r *http.Request) {
+	local, _ := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
+	at := advertised(local)
+	last := s.log.LastPosition()
+	writeJSON(w, map[string]any{
+		"members": []map[string]any{{
+			"instanceId":         s.id.String(),
+			"timeStamp":          s.config.Now().UTC(),
+			"state":              "Leader",
+			"isAlive":            true,
+			"httpEndPointIp":     at.Addr().String(),
+			"httpEndPointPort":   at.Port(),
+			"lastCommitPosition": last,
+			"writerCheckpoint":   last,
+			"chaserCheckpoint":   last,
+			"nodePriority":       0,
+			"isReadOnlyReplica":  false,
+			"esVersion":          Version,
+		}},
+		"serverIp":   at.Addr().String(),
+		"serverPort": at.Port(),
+	})
 }
 
 // ticks is the server's time in units of 100 ns since the Unix epoch.

@@ -2,11 +2,13 @@ package esdbserver
 
 import (
 	"encoding/json"
-	"net"
+	"log/slog"
 	"net/http"
 	"strconv"
 	"time"
 )
+
+const contentTypeJSON = "application/json; charset=utf-8"
 
 // newHTTP makes the small HTTP/1.1 surface beside gRPC, for probes and for people.
 func (s *Server) newHTTP() *http.Server {
@@ -14,12 +16,21 @@ func (s *Server) newHTTP() *http.Server {
 	mux.HandleFunc("GET /health/live", s.handleLive)
 	mux.HandleFunc("GET /info", s.handleInfo)
 	mux.HandleFunc("GET /gossip", s.handleGossip)
-	return &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute}
+	s.handlePersistent(mux)
+	handler := explainMisses(mux)
+	if s.security != nil {
+		handler = s.authenticateHTTP(handler)
+	}
+	return &http.Server{
+		Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute,
+		ErrorLog: slog.NewLogLogger(s.config.Logger.Handler(), slog.LevelWarn),
+	}
 }
 
-// handleLive answers 204 when the server is ready, or the status that the caller asks for with liveCode.
+// handleLive answers 204 when the server is ready, or the status that the caller asks for with liveCode. A server whose
+// disk has failed is not: it has to be started again before it takes another write.
 func (s *Server) handleLive(w http.ResponseWriter, r *http.Request) {
-	if !s.ready.Load() {
+	if !s.ready.Load() || s.log.Writable() != nil {
 		w.WriteHeader(http.StatusServiceUnavailable)
 		return
 	}
@@ -27,7 +38,7 @@ func (s *Server) handleLive(w http.ResponseWriter, r *http.Request) {
 	if text := r.URL.Query().Get("liveCode"); text != "" {
 		n, err := strconv.Atoi(text)
 		if err != nil || n < 200 || n > 599 {
-			http.Error(w, "liveCode is no HTTP status", http.StatusBadRequest)
+			httpError(w, http.StatusBadRequest, "liveCode is no HTTP status.")
 			return
 		}
 		code = n
@@ -36,35 +47,26 @@ func (s *Server) handleLive(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) handleInfo(w http.ResponseWriter, _ *http.Request) {
+	authentication := "insecure"
+	if s.security != nil {
+		authentication = "internal" // users are kept in the store itself
+	}
 	writeJSON(w, map[string]any{
 		"dbVersion": Version,
 		"esVersion": Version,
 		"state":     "leader",
-		"features":  map[string]bool{"projections": false, "userManagement": false, "atomPub": false},
+		"features":  map[string]bool{"projections": s.config.SystemProjections, "userManagement": false, "atomPub": false},
 		"authentication": map[string]any{
-			"type": "insecure", "properties": map[string]string{},
+			"type": authentication, "properties": map[string]string{},
 		},
 	})
 }
 
-func (s *Server) handleGossip(w http.ResponseWriter, r *http.Request) {
-	local, _ := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
-	at := advertised(local)
-	writeJSON(w, map[string]any{
-		"members": []map[string]any{{
-			"instanceId":       s.id.String(),
-			"timeStamp":        s.config.Now().UTC(),
-			"state":            "Leader",
-			"isAlive":          true,
-			"httpEndPointIp":   at.Addr().String(),
-			"httpEndPointPort": at.Port(),
-		}},
-		"serverIp":   at.Addr().String(),
-		"serverPort": at.Port(),
-	})
+func writeJSON(w http.ResponseWriter, body any) {
+	w.Header().Set("Content-Type", contentTypeJSON)
+	writeBody(w, body)
 }
 
-func writeJSON(w http.ResponseWriter, body any) {
-	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+func writeBody(w http.ResponseWriter, body any) {
 	_ = json.NewEncoder(w).Encode(body) // the client has gone
 }

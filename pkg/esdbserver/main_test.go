@@ -7,10 +7,10 @@ import (
 	"go.uber.org/goleak"
 )
 
-// TestMain also serves the test that kills its own server: the test binary then runs as that server.
+// TestMain also serves the tests that have a server in a process of its own: the test binary then runs as that server.
 func TestMain(m *testing.M) {
-	if dir := os.Getenv(crashDirVariable); dir != "" {
-		os.Exit(runCrashVictim(dir))
+	if dir := os.Getenv(childDirVariable); dir != "" {
+		os.Exit(runChild(dir))
 	}
 	goleak.VerifyTestMain(m)
 }

@@ -201,10 +201,11 @@ func (m *model) tombstone(stream, expected string) string {
 
 // The store does what the model does, whatever is asked of it in whatever order, restarts included.
 func TestStoreBehavesLikeTheModel(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(r *rapid.T) {
 		store := esdbservertest.New(t, inDir(t))
 		defer store.Stop()
-		client := store.Client(t)
+		client, raw := store.Client(t), dial(t, store)
 		m := &model{recent: map[string]int64{}}
 		ctx := context.Background()
 
@@ -222,6 +223,10 @@ func TestStoreBehavesLikeTheModel(t *testing.T) {
 					events = append(events, event(word))
 				}
 				equal(r, m.append(stream, expected, words), s.append(stream, expected, events...))
+			},
+			"batch": func(r *rapid.T) {
+				stream, expected, words := streams.Draw(r, "stream"), expectations.Draw(r, "expected"), batches.Draw(r, "events")
+				equal(r, m.append(stream, expected, words), appendAsBatch(t, raw, stream, expected, words))
 			},
 			"metadata": func(r *rapid.T) {
 				stream, data := streams.Draw(r, "stream"), metadata.Draw(r, "metadata")
@@ -250,7 +255,7 @@ func TestStoreBehavesLikeTheModel(t *testing.T) {
 				client.Close()
 				store.Stop()
 				store.Start()
-				client = store.Client(t)
+				client, raw = store.Client(t), dial(t, store)
 				m.recent = map[string]int64{}
 			},
 			"": func(r *rapid.T) {

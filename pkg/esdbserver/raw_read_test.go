@@ -11,7 +11,6 @@ import (
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/shared"
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
 	"github.com/google/go-cmp/cmp"
-	"github.com/google/uuid"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
@@ -26,7 +25,6 @@ var (
 	empty    = &shared.Empty{}
 	noFilter = &streams.ReadReq_Options_NoFilter{NoFilter: empty}
 	asText   = &streams.ReadReq_Options_UUIDOption{Content: &streams.ReadReq_Options_UUIDOption_String_{String_: empty}}
-	asHalves = &streams.ReadReq_Options_UUIDOption{Content: &streams.ReadReq_Options_UUIDOption_Structured{Structured: empty}}
 	tenOfAll = &streams.ReadReq_Options{
 		StreamOption: &streams.ReadReq_Options_All{All: &streams.ReadReq_Options_AllOptions{AllOption: &streams.ReadReq_Options_AllOptions_Start{Start: empty}}},
 		CountOption:  &streams.ReadReq_Options_Count{Count: 10}, FilterOption: noFilter, UuidOption: asText,
@@ -162,53 +160,6 @@ func TestInvalidPositionIsAnInvalidArgumentToASubscription(t *testing.T) {
 	}
 }
 
-func TestMessagesAboutTheEndsComeOnlyToThoseWhoAsk(t *testing.T) {
-	s := newScript(t)
-	s.do("append any: " + words33())
-	client := dial(t, s.store)
-	asking := func(o *streams.ReadReq_Options) {
-		o.ControlOption = &streams.ReadReq_Options_ControlOption{Compatibility: 1}
-	}
-	for _, test := range []struct {
-		name    string
-		given   string
-		options *streams.ReadReq_Options
-		want    string
-	}{
-		{"not asked", "", changed(tenOfStream, func(o *streams.ReadReq_Options) { o.CountOption = &streams.ReadReq_Options_Count{Count: 1} }), "x1"},
-		{"asked", "", changed(tenOfStream, func(o *streams.ReadReq_Options) {
-			asking(o)
-			o.CountOption = &streams.ReadReq_Options_Count{Count: 2}
-		}), "x1 x2 last=32"},
-		{"asked, and nothing to show", "", changed(tenOfStream, func(o *streams.ReadReq_Options) {
-			asking(o)
-			o.GetStream().RevisionOption = &streams.ReadReq_Options_StreamOptions_Revision{Revision: 100}
-		}), "last=32"},
-		{"asked about $all, where there is no answer", "", changed(tenOfAll, func(o *streams.ReadReq_Options) {
-			asking(o)
-			o.CountOption = &streams.ReadReq_Options_Count{Count: 1}
-		}), "x1"},
-		{"asked, and the stream begins later than a page", `metadata {"$tb":32}`, changed(tenOfStream, func(o *streams.ReadReq_Options) {
-			asking(o)
-			o.CountOption = &streams.ReadReq_Options_Count{Count: 100}
-		}), "first=32 x33 last=32"},
-		{"not asked, and the stream begins later than a page", "", tenOfStream, "x33"},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			if test.given != "" {
-				s.do(test.given)
-			}
-			messages, _, err := readRaw(t, client, test.options)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(test.want, strings.Join(messages, " ")); diff != "" {
-				t.Errorf("messages (-want +got):\n%s", diff)
-			}
-		})
-	}
-}
-
 func TestFilteredReadOfAllGoesBothWays(t *testing.T) {
 	s := newScript(t)
 	s.do("append any: x1 y1 x2 y2 y3")
@@ -233,40 +184,6 @@ func TestFilteredReadOfAllGoesBothWays(t *testing.T) {
 			}
 			if diff := cmp.Diff(test.want, strings.Join(messages, " ")); diff != "" {
 				t.Errorf("events (-want +got):\n%s", diff)
-			}
-		})
-	}
-}
-
-func TestUUIDsComeInTheFormThatWasAskedFor(t *testing.T) {
-	client := dial(t, esdbservertest.New(t))
-	id := uuid.MustParse("f0e1d2c3-b4a5-9687-7869-5a4b3c2d1e0f")
-	if _, err := appendRaw(withPatience(t), client, "s", rawEvent(id, "x")); err != nil {
-		t.Fatal(err)
-	}
-	for name, test := range map[string]struct {
-		option *streams.ReadReq_Options_UUIDOption
-		want   *shared.UUID
-	}{
-		"text": {asText, &shared.UUID{Value: &shared.UUID_String_{String_: id.String()}}},
-		"halves": {asHalves, &shared.UUID{Value: &shared.UUID_Structured_{Structured: &shared.UUID_Structured{
-			MostSignificantBits: -0x0f1e2d3c4b5a6979, LeastSignificantBits: 0x78695a4b3c2d1e0f,
-		}}}},
-		"halves, when neither is said": {&streams.ReadReq_Options_UUIDOption{}, &shared.UUID{Value: &shared.UUID_Structured_{Structured: &shared.UUID_Structured{
-			MostSignificantBits: -0x0f1e2d3c4b5a6979, LeastSignificantBits: 0x78695a4b3c2d1e0f,
-		}}}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			call, err := client.Read(withPatience(t), &streams.ReadReq{Options: changed(tenOfStream, func(o *streams.ReadReq_Options) { o.UuidOption = test.option })})
-			if err != nil {
-				t.Fatal(err)
-			}
-			message, err := call.Recv()
-			if err != nil {
-				t.Fatal(err)
-			}
-			if got := message.GetEvent().GetEvent().GetId(); !proto.Equal(got, test.want) {
-				t.Errorf("id %v, want %v", got, test.want)
 			}
 		})
 	}

@@ -14,7 +14,6 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/testing/protocmp"
 
 	"orderflow/pkg/esdbserver"
 	"orderflow/pkg/esdbserver/esdbservertest"
@@ -162,81 +161,4 @@ func TestRubbishInAnAppendIsAnsweredWithAnError(t *testing.T) {
 
 func uuidOf(e *streams.AppendReq_ProposedMessage) uuid.UUID {
 	return uuid.MustParse(e.GetId().GetString_())
-}
-
-func TestWrongExpectedVersionIsToldInNewAndOldFields(t *testing.T) {
-	empty := &shared.Empty{}
-	tests := []struct {
-		name    string
-		options *streams.AppendReq_Options
-		want    *streams.AppendResp_WrongExpectedVersion
-	}{
-		{
-			"a revision, of a stream with events",
-			&streams.AppendReq_Options{StreamIdentifier: rawStream("s"), ExpectedStreamRevision: &streams.AppendReq_Options_Revision{Revision: 7}},
-			&streams.AppendResp_WrongExpectedVersion{
-				ExpectedRevisionOption:        &streams.AppendResp_WrongExpectedVersion_ExpectedRevision{ExpectedRevision: 7},
-				ExpectedRevisionOption_20_6_0: &streams.AppendResp_WrongExpectedVersion_ExpectedRevision_20_6_0{ExpectedRevision_20_6_0: 7},
-				CurrentRevisionOption:         &streams.AppendResp_WrongExpectedVersion_CurrentRevision{CurrentRevision: 0},
-				CurrentRevisionOption_20_6_0:  &streams.AppendResp_WrongExpectedVersion_CurrentRevision_20_6_0{CurrentRevision_20_6_0: 0},
-			},
-		},
-		{
-			"no stream, of a stream with events",
-			&streams.AppendReq_Options{StreamIdentifier: rawStream("s"), ExpectedStreamRevision: &streams.AppendReq_Options_NoStream{NoStream: empty}},
-			&streams.AppendResp_WrongExpectedVersion{
-				ExpectedRevisionOption:        &streams.AppendResp_WrongExpectedVersion_ExpectedNoStream{ExpectedNoStream: empty},
-				ExpectedRevisionOption_20_6_0: &streams.AppendResp_WrongExpectedVersion_ExpectedRevision_20_6_0{ExpectedRevision_20_6_0: math.MaxUint64},
-				CurrentRevisionOption:         &streams.AppendResp_WrongExpectedVersion_CurrentRevision{CurrentRevision: 0},
-				CurrentRevisionOption_20_6_0:  &streams.AppendResp_WrongExpectedVersion_CurrentRevision_20_6_0{CurrentRevision_20_6_0: 0},
-			},
-		},
-		{
-			"the largest number, which is no stream in old clients",
-			&streams.AppendReq_Options{StreamIdentifier: rawStream("s"), ExpectedStreamRevision: &streams.AppendReq_Options_Revision{Revision: math.MaxUint64}},
-			&streams.AppendResp_WrongExpectedVersion{
-				ExpectedRevisionOption:        &streams.AppendResp_WrongExpectedVersion_ExpectedNoStream{ExpectedNoStream: empty},
-				ExpectedRevisionOption_20_6_0: &streams.AppendResp_WrongExpectedVersion_ExpectedRevision_20_6_0{ExpectedRevision_20_6_0: math.MaxUint64},
-				CurrentRevisionOption:         &streams.AppendResp_WrongExpectedVersion_CurrentRevision{CurrentRevision: 0},
-				CurrentRevisionOption_20_6_0:  &streams.AppendResp_WrongExpectedVersion_CurrentRevision_20_6_0{CurrentRevision_20_6_0: 0},
-			},
-		},
-		{
-			"an existing stream, of none",
-			&streams.AppendReq_Options{StreamIdentifier: rawStream("t"), ExpectedStreamRevision: &streams.AppendReq_Options_StreamExists{StreamExists: empty}},
-			&streams.AppendResp_WrongExpectedVersion{
-				ExpectedRevisionOption:        &streams.AppendResp_WrongExpectedVersion_ExpectedStreamExists{ExpectedStreamExists: empty},
-				ExpectedRevisionOption_20_6_0: &streams.AppendResp_WrongExpectedVersion_StreamExists_20_6_0{StreamExists_20_6_0: empty},
-				CurrentRevisionOption:         &streams.AppendResp_WrongExpectedVersion_CurrentNoStream{CurrentNoStream: empty},
-				CurrentRevisionOption_20_6_0:  &streams.AppendResp_WrongExpectedVersion_NoStream_20_6_0{NoStream_20_6_0: empty},
-			},
-		},
-	}
-	client := dial(t, esdbservertest.New(t))
-	id := uuid.New()
-	if _, err := appendRaw(withPatience(t), client, "s", rawEvent(id, "x")); err != nil {
-		t.Fatal(err)
-	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			answer, err := sendAppend(withPatience(t), client, nil,
-				&streams.AppendReq{Content: &streams.AppendReq_Options_{Options: test.options}}, proposedMessage(rawEvent(uuid.New(), "y")))
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(test.want, answer.GetWrongExpectedVersion(), protocmp.Transform()); diff != "" {
-				t.Errorf("answer (-want +got):\n%s", diff)
-			}
-		})
-	}
-	t.Run("any, when only a part is known", func(t *testing.T) {
-		answer, err := appendRaw(withPatience(t), client, "s", rawEvent(id, "x"), rawEvent(uuid.New(), "y"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		wrong := answer.GetWrongExpectedVersion()
-		if wrong.GetExpectedAny() == nil || wrong.GetAny_20_6_0() == nil {
-			t.Errorf("answer %v does not say any", wrong)
-		}
-	})
 }

@@ -28,10 +28,13 @@ func (s *streamsService) Read(req *streams.ReadReq, stream streams.Streams_ReadS
 }
 
 func (s *streamsService) read(ctx context.Context, options *streams.ReadReq_Options, stream streams.Streams_ReadServer) error {
-	r := &reader{log: s.log, send: stream.Send, resolveLinks: options.GetResolveLinks()}
+	r := &reader{log: s.log, send: stream.Send, sendEvent: stream.SendMsg, resolveLinks: options.GetResolveLinks()}
 	err := r.parse(options)
 	if err == nil {
-		err = r.run(ctx)
+		err = s.server.guarded(ctx, toRead, r.source(), func(ctx context.Context, g *guard) error {
+			r.server, r.guard = s.server, g
+			return r.run(ctx)
+		})
 	}
 	if errors.Is(err, eventlog.ErrInvalidPosition) {
 		// The original server foresees this for a subscription only.
@@ -60,6 +63,8 @@ func (r *reader) run(ctx context.Context) error {
 type reader struct {
 	log  *eventlog.Log
 	send func(*streams.ReadResp) error
+	// sendEvent sends an event, which is encoded already.
+	sendEvent func(any) error
 
 	stream       string // empty for $all
 	from         start
@@ -72,6 +77,18 @@ type reader struct {
 	// tellsEnds is whether the client asked for the messages about a stream's first and last position. The Go clients
 	// never do, and panic when they get one.
 	tellsEnds bool
+
+	// server is asked for the rights to what links point to, and guard for that to what is read.
+	server *Server
+	guard  *guard
+}
+
+// source is the name of what is read.
+func (r *reader) source() string {
+	if r.stream == "" {
+		return "$all"
+	}
+	return r.stream
 }
 
 // start is where a read begins: at an end, or at a revision or position.
@@ -188,16 +205,23 @@ func allStart(options *streams.ReadReq_Options_AllOptions) (start, error) {
 	return start{}, invalid("The position to read from is missing.")
 }
 
-// deliver sends an event, with its link resolved if that was asked for.
+// deliver sends an event, with its link resolved if that was asked for, as long as the caller may read it. An event that
+// only looks like a link is delivered as it is.
 func (r *reader) deliver(ctx context.Context, e *eventlog.Event) error {
+	if err := r.guard.check(); err != nil {
+		return err
+	}
 	if r.resolveLinks && e.Type == eventlog.TypeLink {
-		target, isLink, err := r.follow(ctx, e)
+		target, isLink, err := r.log.Follow(ctx, e)
+		if err == nil {
+			target, err = r.server.readable(ctx, target)
+		}
 		if err != nil {
 			return err
 		}
 		if isLink {
-			return r.send(readEvent(target, e, r.uuidAsString))
+			return r.sendEvent(encodeEvent(target, e, r.uuidAsString))
 		}
 	}
-	return r.send(readEvent(e, nil, r.uuidAsString))
+	return r.sendEvent(encodeEvent(e, nil, r.uuidAsString))
 }

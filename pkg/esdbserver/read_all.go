@@ -3,6 +3,8 @@ package esdbserver
 import (
 	"context"
 	"math"
+
+	"orderflow/pkg/esdbserver/internal/eventlog"
 )
 
 // readAll sends events of all streams in the order in which they were written, and ends.
@@ -29,7 +31,7 @@ func (r *reader) readAll(ctx context.Context) error {
 			return err
 		}
 		for _, e := range page.Events {
-			if hiddenFromAll(e) || !r.filter.matches(e) {
+			if eventlog.HiddenFromAll(e) || !r.filter.matches(e) {
 				continue
 			}
 			if err := r.deliver(ctx, e); err != nil {

@@ -2,6 +2,7 @@ package esdbserver
 
 import (
 	"bytes"
+	"crypto/tls"
 	"errors"
 	"net"
 	"sync"
@@ -16,9 +17,11 @@ const http2Preface = "PRI "
 const prefaceTimeout = 10 * time.Second
 
 // splitter shares one port between gRPC and HTTP/1.1: it looks at the first bytes of a connection and passes it to the
-// server that speaks its protocol. Both servers then work on the connection itself, with nothing in between.
+// server that speaks its protocol. Both servers then work on the connection itself, with nothing in between. With TLS the
+// splitter also does the handshake, and looks at what comes out of it.
 type splitter struct {
 	listener     net.Listener
+	tls          *tls.Config // nil: in the clear
 	http2, http1 *side
 
 	mu        sync.Mutex
@@ -27,9 +30,10 @@ type splitter struct {
 	deciding  sync.WaitGroup
 }
 
-func newSplitter(listener net.Listener) *splitter {
+func newSplitter(listener net.Listener, config *tls.Config) *splitter {
 	return &splitter{
 		listener:  listener,
+		tls:       config,
 		http2:     &side{addr: listener.Addr(), conns: make(chan net.Conn), done: make(chan struct{})},
 		http1:     &side{addr: listener.Addr(), conns: make(chan net.Conn), done: make(chan struct{})},
 		undecided: map[net.Conn]struct{}{},
@@ -72,14 +76,14 @@ func (s *splitter) track(c net.Conn) bool {
 	return true
 }
 
-func (s *splitter) decide(c net.Conn) {
+func (s *splitter) decide(raw net.Conn) {
 	defer s.deciding.Done()
-	first, err := readPreface(c)
+	c, first, err := s.listen(raw)
 	s.mu.Lock()
-	delete(s.undecided, c)
+	delete(s.undecided, raw)
 	s.mu.Unlock()
 	if err != nil {
-		c.Close()
+		raw.Close()
 		return
 	}
 	to := s.http1
@@ -91,6 +95,14 @@ func (s *splitter) decide(c net.Conn) {
 	case <-to.done:
 		c.Close()
 	}
+}
+
+// listen hears how a connection begins, below its encryption.
+func (s *splitter) listen(raw net.Conn) (c net.Conn, first []byte, err error) {
+	if c, err = encrypt(raw, s.tls); err == nil {
+		first, err = readPreface(c)
+	}
+	return c, first, err
 }
 
 // readPreface reads until the bytes differ from the preface or are all of it.

@@ -6,8 +6,6 @@ import (
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/shared"
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
 
 	"orderflow/pkg/esdbserver/internal/eventlog"
 )
@@ -21,7 +19,7 @@ type streamsService struct {
 
 // Delete hides a stream's events; see eventlog.Log.Delete.
 func (s *streamsService) Delete(ctx context.Context, req *streams.DeleteReq) (*streams.DeleteResp, error) {
-	position, err := remove(ctx, req.GetOptions().GetStreamIdentifier(), req.GetOptions().GetExpectedStreamRevision(), s.log.Delete)
+	position, err := s.remove(ctx, req.GetOptions().GetStreamIdentifier(), req.GetOptions().GetExpectedStreamRevision(), s.log.Delete)
 	if err != nil {
 		return nil, s.fail(ctx, err)
 	}
@@ -32,7 +30,7 @@ func (s *streamsService) Delete(ctx context.Context, req *streams.DeleteReq) (*s
 
 // Tombstone ends a stream for good; see eventlog.Log.Tombstone.
 func (s *streamsService) Tombstone(ctx context.Context, req *streams.TombstoneReq) (*streams.TombstoneResp, error) {
-	position, err := remove(ctx, req.GetOptions().GetStreamIdentifier(), req.GetOptions().GetExpectedStreamRevision(), s.log.Tombstone)
+	position, err := s.remove(ctx, req.GetOptions().GetStreamIdentifier(), req.GetOptions().GetExpectedStreamRevision(), s.log.Tombstone)
 	if err != nil {
 		return nil, s.fail(ctx, err)
 	}
@@ -41,13 +39,7 @@ func (s *streamsService) Tombstone(ctx context.Context, req *streams.TombstoneRe
 	}}}, nil
 }
 
-// BatchAppend is what the Go clients never call. It is not advertised either, so that clients of other languages use
-// Append.
-func (s *streamsService) BatchAppend(streams.Streams_BatchAppendServer) error {
-	return status.Error(codes.Unimplemented, "BatchAppend is not spoken by this server: use Append")
-}
-
-func remove(
+func (s *streamsService) remove(
 	ctx context.Context, stream *shared.StreamIdentifier, expectation any,
 	do func(context.Context, string, eventlog.Expected) (int64, error),
 ) (int64, error) {
@@ -57,6 +49,9 @@ func remove(
 	}
 	expected, err := expectedOf(expectation)
 	if err != nil {
+		return 0, err
+	}
+	if err := s.server.authorize(ctx, toDelete, name); err != nil {
 		return 0, err
 	}
 	return do(ctx, name, expected)

@@ -45,6 +45,7 @@ func (r *reader) subscribeStream(ctx context.Context) error {
 	case fromEnd:
 		last = stream.Last
 	case fromPoint:
+		last = min(last, eventlog.TombstoneRevision-1) // a tombstone ends every subscription
 	}
 	if err := r.confirm(); err != nil {
 		return err
@@ -65,7 +66,7 @@ func (r *reader) subscribeStream(ctx context.Context) error {
 
 // catchUpStream sends what the log holds behind revision last.
 func (r *reader) catchUpStream(ctx context.Context, last int64) (int64, error) {
-	for more := last < eventlog.TombstoneRevision; more; {
+	for more := true; more; {
 		page, err := r.log.ReadStream(ctx, r.stream, last+1, false, math.MaxInt64)
 		if err != nil {
 			return last, err
@@ -89,16 +90,16 @@ func (r *reader) catchUpStream(ctx context.Context, last int64) (int64, error) {
 func (r *reader) followStream(ctx context.Context, position, last int64) (int64, error) {
 	buf := make([]*eventlog.Event, 0, liveEvents)
 	for {
-		events, wait, ok := r.log.After(position, buf)
-		if !ok {
+		events, next, ok, err := r.log.AfterInStream(ctx, r.stream, position, buf)
+		switch {
+		case err != nil:
+			return last, err
+		case !ok:
 			return last, nil
 		}
-		if err := pause(ctx, wait); err != nil {
-			return last, err
-		}
+		position = next
 		for _, e := range events {
-			position = e.Position
-			if e.Stream != r.stream || e.Revision <= last {
+			if e.Revision <= last {
 				continue
 			}
 			if err := r.deliver(ctx, e); err != nil {

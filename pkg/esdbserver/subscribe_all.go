@@ -103,7 +103,7 @@ func (s *allSubscription) follow(ctx context.Context) error {
 // consider looks at one event and sends it if it is wanted.
 func (s *allSubscription) consider(ctx context.Context, e *eventlog.Event) error {
 	s.position = e.Position
-	if hiddenFromAll(e) {
+	if eventlog.HiddenFromAll(e) {
 		return nil
 	}
 	s.considered++

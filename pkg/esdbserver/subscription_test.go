@@ -2,19 +2,17 @@ package esdbserver_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math"
-	"strings"
 	"sync"
 	"testing"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
-	"github.com/google/go-cmp/cmp"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
 	"orderflow/pkg/esdbserver/esdbservertest"
+	"orderflow/pkg/esdbserver/protocoltest"
 )
 
 func subscribe(t *testing.T, client *esdb.Client, stream string, from esdb.StreamPosition) *esdb.Subscription {
@@ -30,122 +28,47 @@ func subscribe(t *testing.T, client *esdb.Client, stream string, from esdb.Strea
 // next puts the next n messages of a subscription in words.
 func next(t *testing.T, subscription *esdb.Subscription, n int) string {
 	t.Helper()
-	var all []string
-	for range n {
-		all = append(all, describe(subscription.Recv()))
-	}
-	return strings.Join(all, " ")
+	return protocoltest.Next(subscription, n)
 }
 
-func describe(message *esdb.SubscriptionEvent) string {
-	switch {
-	case message.EventAppeared != nil:
-		e := message.EventAppeared.OriginalEvent()
-		if e.EventNumber == math.MaxInt64 {
-			return e.EventType
-		}
-		return fmt.Sprintf("%d:%s", e.EventNumber, e.EventType)
-	case message.CaughtUp != nil:
-		return "caught-up"
-	case message.CheckPointReached != nil:
-		return "checkpoint"
-	case message.SubscriptionDropped != nil:
-		return "dropped(" + status.Code(message.SubscriptionDropped.Error).String() + ")"
-	}
-	return "unknown"
-}
+func describe(message *esdb.SubscriptionEvent) string { return protocoltest.Describe(message) }
 
-func TestSubscribingToAStreamFollowsTheRule(t *testing.T) {
-	for _, test := range []struct {
-		rule  string
-		given []string
-		from  esdb.StreamPosition
-		first string   // messages before anything else happens
-		then  []string // lines while the subscription is live
-		live  string
-	}{
-		{"From the start it begins with the first event", []string{"append any: a b"}, esdb.Start{}, "0:a 1:b caught-up", []string{"append any: c"}, "2:c"},
-		{"The revision to start at is excluded", []string{"append any: a b c"}, esdb.Revision(1), "2:c caught-up", nil, ""},
-		{"From the end there are only later events", []string{"append any: a b"}, esdb.End{}, "caught-up", []string{"append any: c"}, "2:c"},
-		{"From a revision beyond the end, events not beyond it are skipped", []string{"append any: a"}, esdb.Revision(2), "caught-up", []string{"append any: b c d e"}, "3:d 4:e"},
-		{"A stream that does not exist is waited for", nil, esdb.Start{}, "caught-up", []string{"append any: a"}, "0:a"},
-		{"A stream that does not exist is waited for, from its end too", nil, esdb.End{}, "caught-up", []string{"append any: a"}, "0:a"},
-		{"A deleted stream is waited for", []string{"append any: a", "delete any"}, esdb.Start{}, "caught-up", []string{"append any: b"}, "1:b"},
-		{"Deleting the stream does not end it", []string{"append any: a"}, esdb.Start{}, "0:a caught-up", []string{"delete any", "append any: b"}, "1:b"},
-		{"What metadata hides is not caught up with", []string{`metadata {"$maxCount":1}`, "append any: a b"}, esdb.Start{}, "1:b caught-up", nil, ""},
-		{"What is live is not hidden by metadata", []string{`metadata {"$maxCount":1}`}, esdb.Start{}, "caught-up", []string{"append any: a b c"}, "0:a 1:b 2:c"},
-		{"Other streams are not its business", nil, esdb.Start{}, "caught-up", []string{"append to other any: x", "append any: a"}, "0:a"},
-		{"A tombstone is delivered and ends it", []string{"append any: a"}, esdb.Start{}, "0:a caught-up", []string{"append any: b", "tombstone any"}, "1:b $streamDeleted dropped(FailedPrecondition)"},
-	} {
-		t.Run(test.rule, func(t *testing.T) {
-			t.Parallel()
-			s := newScript(t, inDir(t))
-			for _, line := range test.given {
-				s.do(line)
-			}
-			subscription := subscribe(t, s.client, "s", test.from)
-			if diff := cmp.Diff(test.first, next(t, subscription, len(strings.Fields(test.first)))); diff != "" {
-				t.Fatalf("first (-want +got):\n%s", diff)
-			}
-			for _, line := range test.then {
-				s.do(line)
-			}
-			if diff := cmp.Diff(test.live, next(t, subscription, len(strings.Fields(test.live)))); diff != "" {
-				t.Errorf("live (-want +got):\n%s", diff)
-			}
-		})
-	}
-}
-
-func TestSubscribingToATombstonedStreamFails(t *testing.T) {
-	s := newScript(t)
-	s.do("append any: a")
-	s.do("tombstone any")
-	_, err := s.client.SubscribeToStream(withPatience(t), "s", esdb.SubscribeToStreamOptions{From: esdb.Start{}})
-	var failure *esdb.Error
-	if !errors.As(err, &failure) || failure.Code() != esdb.ErrorCodeStreamDeleted {
-		t.Errorf("error %v", err)
-	}
-}
-
-func TestSubscribingToAllFollowsTheRule(t *testing.T) {
+// A position that lies beyond the end is not one of an event, and may come from the time before data was lost.
+func TestSubscriptionToAllFromBeyondTheEndWaits(t *testing.T) {
 	s := newScript(t)
 	s.do("append any: a b")
-	second := s.store.All(t)[1].Position
-	start := func(from esdb.AllPosition) *esdb.Subscription {
-		subscription, err := s.client.SubscribeToAll(withPatience(t), esdb.SubscribeToAllOptions{From: from})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { subscription.Close() })
-		return subscription
+	last := s.store.All(t)[1].Position.Commit
+	beyond, err := s.client.SubscribeToAll(withPatience(t), esdb.SubscribeToAllOptions{From: esdb.Position{Commit: last + 5, Prepare: last + 5}})
+	if err != nil {
+		t.Fatal(err)
 	}
-	fromStart, fromFirst, fromEnd := start(esdb.Start{}), start(s.store.All(t)[0].Position), start(esdb.End{})
-	beyond := start(esdb.Position{Commit: second.Commit + 1_000_000, Prepare: second.Prepare + 1_000_000})
-	for _, step := range []struct {
-		rule         string
-		subscription *esdb.Subscription
-		want         string
-	}{
-		{"From the start it begins with the first event", fromStart, "0:a 1:b caught-up"},
-		{"The position to start at is excluded", fromFirst, "1:b caught-up"},
-		{"From the end there are only later events", fromEnd, "caught-up"},
-		{"From beyond the end it waits", beyond, "caught-up"},
-	} {
-		if got := next(t, step.subscription, len(strings.Fields(step.want))); got != step.want {
-			t.Errorf("%s: %q, want %q", step.rule, got, step.want)
+	defer beyond.Close()
+	if got := next(t, beyond, 1); got != "caught-up" {
+		t.Fatal(got)
+	}
+	s.do("append any: c d e f g h")
+	for _, e := range s.store.All(t) {
+		if e.Position.Commit <= last+5 {
+			continue // not beyond it
+		}
+		if got := beyond.Recv(); got.EventAppeared == nil || got.EventAppeared.Event.Position != e.Position {
+			t.Errorf("%s, want %d:%s", describe(got), e.EventNumber, e.EventType)
 		}
 	}
-	s.do("append to t any: c")
-	for _, subscription := range []*esdb.Subscription{fromStart, fromFirst, fromEnd} {
-		if got := next(t, subscription, 1); got != "0:c" {
-			t.Errorf("live: %q", got)
-		}
+}
+
+// However far ahead a subscriber begins, there is nothing to wait for behind a tombstone.
+func TestTombstoneEndsASubscriptionFromTheLargestRevision(t *testing.T) {
+	s := newScript(t)
+	s.do("append any: a")
+	subscription := subscribe(t, s.client, "s", esdb.Revision(math.MaxInt64))
+	if got := next(t, subscription, 1); got != "caught-up" {
+		t.Fatal(got)
 	}
-	between := second.Commit - 1
-	_, err := s.client.SubscribeToAll(withPatience(t), esdb.SubscribeToAllOptions{From: esdb.Position{Commit: between, Prepare: between}})
-	if err == nil || !strings.Contains(err.Error(), "invalid position") {
-		t.Errorf("a position at which no event lies: %v", err)
+	s.do("append any: b")
+	s.do("tombstone any")
+	if got := next(t, subscription, 2); got != "$streamDeleted dropped(FailedPrecondition)" {
+		t.Error(got)
 	}
 }
 

@@ -33,12 +33,14 @@ func TestHTTPSharesThePortWithGRPC(t *testing.T) {
 		{http.MethodGet, "/health/live", http.StatusNoContent, ""},
 		{http.MethodHead, "/health/live", http.StatusNoContent, ""},
 		{http.MethodGet, "/health/live?liveCode=200", http.StatusOK, ""},
-		{http.MethodGet, "/health/live?liveCode=1", http.StatusBadRequest, ""},
-		{http.MethodPost, "/health/live", http.StatusMethodNotAllowed, ""},
+		{http.MethodGet, "/health/live?liveCode=1", http.StatusBadRequest, `"error":"liveCode`},
+		{http.MethodPost, "/health/live", http.StatusMethodNotAllowed, `GET, HEAD only`},
 		{http.MethodGet, "/info", http.StatusOK, `"state":"leader"`},
 		{http.MethodGet, "/info", http.StatusOK, `"esVersion":"24.10.4"`},
 		{http.MethodGet, "/gossip", http.StatusOK, `"state":"Leader"`},
-		{http.MethodPut, "/nowhere", http.StatusNotFound, ""},
+		{http.MethodPut, "/nowhere", http.StatusNotFound, `nothing at /nowhere`},
+		{http.MethodGet, "/stats", http.StatusNotFound, `nothing at /stats`},
+		{http.MethodGet, "/streams/order-1", http.StatusNotFound, `over gRPC`},
 	} {
 		t.Run(test.method+" "+test.path, func(t *testing.T) {
 			request, err := http.NewRequestWithContext(t.Context(), test.method, "http://"+store.Addr()+test.path, nil)
@@ -122,23 +124,6 @@ func TestGossipNamesTheServerAtTheAddressItWasReachedAt(t *testing.T) {
 	}
 }
 
-func TestClientThatDiscoversFindsTheServer(t *testing.T) {
-	store := esdbservertest.New(t)
-	config, err := esdb.ParseConnectionString("esdb+discover://" + store.Addr() + "?tls=false")
-	if err != nil {
-		t.Fatal(err)
-	}
-	config.Logger = esdb.NoopLogging()
-	client, err := esdb.NewClient(config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer client.Close()
-	if _, err := client.AppendToStream(withPatience(t), "s", esdb.AppendToStreamOptions{}, event("a")); err != nil {
-		t.Error(err)
-	}
-}
-
 func TestFeaturesAreThoseThatClientsLookFor(t *testing.T) {
 	answer, err := serverfeatures.NewServerFeaturesClient(connectRaw(t, esdbservertest.New(t))).GetSupportedMethods(withPatience(t), empty)
 	if err != nil {
@@ -163,6 +148,9 @@ func TestFeaturesAreThoseThatClientsLookFor(t *testing.T) {
 	if diff := cmp.Diff([]string{"position", "events"}, features["event_store.client.streams.streams/read"]); diff != "" {
 		t.Errorf("streams/read (-want +got):\n%s", diff)
 	}
+	if diff := cmp.Diff([]string{"deadline_duration"}, features["event_store.client.streams.streams/batchappend"]); diff != "" {
+		t.Errorf("streams/batchappend (-want +got):\n%s", diff)
+	}
 	for _, method := range []string{"create", "update", "delete", "read", "getinfo", "replayparked", "list", "restartsubsystem"} {
 		got := features["event_store.client.persistent_subscriptions.persistentsubscriptions/"+method]
 		if diff := cmp.Diff([]string{"stream", "all"}, got); diff != "" {
@@ -173,21 +161,17 @@ func TestFeaturesAreThoseThatClientsLookFor(t *testing.T) {
 
 func TestServicesThatAreNotServedSaySo(t *testing.T) {
 	store := esdbservertest.New(t)
-	err := store.Client(t).CreatePersistentSubscription(withPatience(t), "s", "g", esdb.PersistentStreamSubscriptionOptions{})
-	if err == nil || !strings.Contains(err.Error(), "not served") {
-		t.Errorf("persistent subscription: %v", err)
-	}
 	connection := connectRaw(t, store)
-	for _, method := range []string{"/event_store.client.users.Users/Create", "/event_store.client.operations.Operations/Shutdown"} {
-		if err := connection.Invoke(withPatience(t), method, &shared.Empty{}, &shared.Empty{}); status.Code(err) != codes.Unimplemented || !strings.Contains(err.Error(), method) {
+	for method, advice := range map[string]string{
+		"/event_store.client.projections.Projections/Create": "system projections",
+		"/event_store.client.users.Users/Create":             "where the server is started",
+		"/event_store.client.operations.Operations/Shutdown": "where it runs",
+		"/event_store.client.monitoring.Monitoring/Stats":    "/health/live",
+		"/somebody.Else/Entirely":                            "this server speaks event_store.client.gossip.Gossip, ",
+	} {
+		err := connection.Invoke(withPatience(t), method, &shared.Empty{}, &shared.Empty{})
+		if status.Code(err) != codes.Unimplemented || !strings.Contains(err.Error(), method+" is not served: ") || !strings.Contains(err.Error(), advice) {
 			t.Errorf("%s: %v", method, err)
 		}
-	}
-	batch, err := dial(t, store).BatchAppend(withPatience(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := batch.Recv(); status.Code(err) != codes.Unimplemented {
-		t.Errorf("BatchAppend: %v", err)
 	}
 }

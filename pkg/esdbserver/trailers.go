@@ -16,6 +16,7 @@ import (
 
 // The names of errors, in the trailer "exception". Clients go by them rather than by the code.
 const (
+	exceptionAccessDenied         = "access-denied"
 	exceptionStreamDeleted        = "stream-deleted"
 	exceptionWrongExpectedVersion = "wrong-expected-version"
 	exceptionAppendSize           = "maximum-append-size-exceeded"
@@ -32,6 +33,17 @@ type refusal struct {
 
 func (r *refusal) Error() string              { return r.text }
 func (r *refusal) GRPCStatus() *status.Status { return status.New(r.code, r.text) }
+
+// exception is the name that the protocol has for the refusal.
+func (r *refusal) exception() string { return r.told("exception") }
+
+// told is what the trailer says under a key.
+func (r *refusal) told(key string) string {
+	if values := r.trailer.Get(key); len(values) > 0 {
+		return values[0]
+	}
+	return ""
+}
 
 // refuse makes a refusal; pairs are the keys and values that the protocol wants beside its name.
 func refuse(code codes.Code, exception, text string, pairs ...string) *refusal {
@@ -92,6 +104,10 @@ func (s *Server) statusOf(err error) error {
 		return invalid("%v", err)
 	case errors.Is(err, eventlog.ErrClosed), s.stopping.Err() != nil && errors.Is(err, context.Canceled):
 		return errShuttingDown
+	case errors.Is(err, eventlog.ErrDamaged):
+		return unknown(err.Error()) // the log has told the operator; the original server too fails the read with UNKNOWN
+	case errors.Is(err, eventlog.ErrDiskFailed):
+		return unknown(eventlog.ErrDiskFailed.Error()) // logged with the transaction
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return status.FromContextError(err).Err()
 	}

@@ -3,14 +3,10 @@ package esdbserver
 import (
 	"encoding/binary"
 	"math"
-	"strconv"
 	"unicode/utf8"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/shared"
-	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
 	"github.com/google/uuid"
-
-	"orderflow/pkg/esdbserver/internal/eventlog"
 )
 
 // Keys and values of the metadata map that goes with every event on the wire.
@@ -46,10 +42,15 @@ func encodeUUID(id uuid.UUID, asString bool) *shared.UUID {
 	if asString {
 		return &shared.UUID{Value: &shared.UUID_String_{String_: id.String()}}
 	}
+	most, least := halves(id)
 	return &shared.UUID{Value: &shared.UUID_Structured_{Structured: &shared.UUID_Structured{
-		MostSignificantBits:  int64(binary.BigEndian.Uint64(id[:8])),
-		LeastSignificantBits: int64(binary.BigEndian.Uint64(id[8:])),
+		MostSignificantBits: int64(most), LeastSignificantBits: int64(least),
 	}}}
+}
+
+// halves are the two big-endian halves of an id.
+func halves(id uuid.UUID) (most, least uint64) {
+	return binary.BigEndian.Uint64(id[:8]), binary.BigEndian.Uint64(id[8:])
 }
 
 // streamName reads the name of a stream that a request is about.
@@ -73,43 +74,4 @@ func revisionOf(n uint64) (revision int64, isMax bool, err error) {
 		return 0, false, invalid("Revision %d is out of range.", n)
 	}
 	return int64(n), false, nil
-}
-
-// readEvent is an event as the answer to a read, together with the link that led to it, if any. A link whose target is
-// gone has no event.
-func readEvent(event, link *eventlog.Event, uuidAsString bool) *streams.ReadResp {
-	original := event
-	if link != nil {
-		original = link
-	}
-	position := uint64(original.Position)
-	return &streams.ReadResp{Content: &streams.ReadResp_Event{Event: &streams.ReadResp_ReadEvent{
-		Event:    recordedEvent(event, position, uuidAsString),
-		Link:     recordedEvent(link, position, uuidAsString),
-		Position: &streams.ReadResp_ReadEvent_CommitPosition{CommitPosition: position},
-	}}}
-}
-
-func recordedEvent(e *eventlog.Event, position uint64, uuidAsString bool) *streams.ReadResp_ReadEvent_RecordedEvent {
-	if e == nil {
-		return nil
-	}
-	contentType := contentBinary
-	if e.JSON {
-		contentType = contentJSON
-	}
-	return &streams.ReadResp_ReadEvent_RecordedEvent{
-		Id:               encodeUUID(e.ID, uuidAsString),
-		StreamIdentifier: &shared.StreamIdentifier{StreamName: []byte(e.Stream)},
-		StreamRevision:   uint64(e.Revision),
-		PreparePosition:  position,
-		CommitPosition:   position,
-		Metadata: map[string]string{
-			keyType:        e.Type,
-			keyContentType: contentType,
-			keyCreated:     strconv.FormatInt(e.Created, 10),
-		},
-		CustomMetadata: e.Metadata,
-		Data:           e.Data,
-	}
 }

@@ -48,12 +48,12 @@ func receiveAll(read *esdb.ReadStream) ([]*esdb.ResolvedEvent, error) {
 }
 
 // dial connects a client without the official client's wrapping, to send what that never would.
-func dial(t *testing.T, store *esdbservertest.Server) streams.StreamsClient {
+func dial(t testing.TB, store *esdbservertest.Server) streams.StreamsClient {
 	t.Helper()
 	return streams.NewStreamsClient(connectRaw(t, store))
 }
 
-func connectRaw(t *testing.T, store *esdbservertest.Server) *grpc.ClientConn {
+func connectRaw(t testing.TB, store *esdbservertest.Server) *grpc.ClientConn {
 	t.Helper()
 	connection, err := grpc.NewClient(store.Addr(), grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {

@@ -10,6 +10,8 @@ type clock struct {
 	mu  sync.Mutex
 	set bool
 	at  time.Time
+
+	wake chan struct{} // tells the store that the time has jumped
 }
 
 func (c *clock) now() time.Time {
@@ -21,11 +23,15 @@ func (c *clock) now() time.Time {
 	return c.at
 }
 
-// SetClock stops the store's clock at a time.
+// SetClock stops the store's clock at a time. Timeouts that this brings about happen at once.
 func (s *Server) SetClock(at time.Time) {
 	s.clock.mu.Lock()
 	defer s.clock.mu.Unlock()
 	s.clock.set, s.clock.at = true, at
+	select {
+	case s.clock.wake <- struct{}{}:
+	default: // it has not looked since the last jump
+	}
 }
 
 // Advance moves a clock that was set on by d.

@@ -1,11 +1,13 @@
 package esdbservertest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
 	"net"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -19,9 +21,13 @@ type Server struct {
 	t      testing.TB
 	config esdbserver.Config
 	clock  clock
+	faults faults
+
+	secure *authority // nil in an insecure store
 
 	mu      sync.Mutex
 	addr    string // where it listens; kept from the first start on
+	aside   string // where it listens for the test itself, beside all faults
 	running *esdbserver.Server
 	served  chan error
 }
@@ -39,15 +45,17 @@ func Configure(change func(*esdbserver.Config)) Option { return change }
 // fails no test.
 func New(t testing.TB, options ...Option) *Server {
 	t.Helper()
-	s := &Server{t: t, addr: "127.0.0.1:0"}
+	s := &Server{t: t, addr: "127.0.0.1:0", clock: clock{wake: make(chan struct{}, 1)}}
 	s.config = esdbserver.Config{
 		Now:          s.clock.now,
+		Wake:         s.clock.wake,
 		Logger:       slog.New(slog.NewTextHandler(testWriter{t}, &slog.HandlerOptions{Level: slog.LevelWarn})),
 		WriteTimeout: 30 * time.Second,
 	}
 	for _, option := range options {
 		option(&s.config)
 	}
+	s.secure = certify(t, &s.config)
 	s.Start()
 	t.Cleanup(s.Stop)
 	return s
@@ -61,16 +69,37 @@ func (s *Server) Start() {
 	if s.running != nil {
 		return
 	}
-	server, err := esdbserver.Open(s.config)
+	server, err := esdbserver.Open(s.faults.under(s.config))
 	if err != nil {
 		s.t.Fatalf("open event store: %v", err)
 	}
-	listener, err := new(net.ListenConfig).Listen(context.Background(), "tcp", s.addr)
+	listener, err := listen(s.addr)
 	if err != nil {
 		s.t.Fatalf("event store: %v", errors.Join(err, server.Close()))
 	}
-	s.addr, s.running, s.served = listener.Addr().String(), server, make(chan error, 1)
-	go func(served chan<- error) { served <- server.Serve(listener) }(s.served)
+	aside, err := listen("127.0.0.1:0")
+	if err != nil {
+		s.t.Fatalf("event store: %v", errors.Join(err, listener.Close(), server.Close()))
+	}
+	s.addr, s.aside = listener.Addr().String(), aside.Addr().String()
+	s.faults.spare(s.aside)
+	s.running, s.served = server, make(chan error, 2)
+	for _, l := range []net.Listener{s.faults.connections.of(listener), aside} {
+		go func(served chan<- error) { served <- server.Serve(l) }(s.served)
+	}
+}
+
+// listen listens at an address. Between Stop and Start somebody else may have got the port, as one end of a connection or
+// for a server of another test: it is waited for.
+func listen(addr string) (net.Listener, error) {
+	again := time.NewTicker(10 * time.Millisecond)
+	defer again.Stop()
+	for deadline := time.Now().Add(patience); ; <-again.C {
+		listener, err := new(net.ListenConfig).Listen(context.Background(), "tcp", addr)
+		if err == nil || !errors.Is(err, syscall.EADDRINUSE) || time.Now().After(deadline) {
+			return listener, err
+		}
+	}
 }
 
 // Stop takes the store down at once: calls that are running are cut off, subscriptions end. Stopping twice is no error.
@@ -84,8 +113,10 @@ func (s *Server) Stop() {
 	if err := s.running.Close(); err != nil {
 		s.t.Errorf("close event store: %v", err)
 	}
-	if err := <-s.served; !errors.Is(err, esdbserver.ErrServerClosed) {
-		s.t.Errorf("serve event store: %v", err)
+	for range cap(s.served) {
+		if err := <-s.served; !errors.Is(err, esdbserver.ErrServerClosed) {
+			s.t.Errorf("serve event store: %v", err)
+		}
 	}
 	s.running = nil
 }
@@ -97,13 +128,33 @@ func (s *Server) Addr() string {
 	return s.addr
 }
 
-// ConnectionString is what the official client is given.
-func (s *Server) ConnectionString() string { return "esdb://" + s.Addr() + "?tls=false" }
+// ConnectionString is what the official client is given. In a secure store it is that of the administrator.
+func (s *Server) ConnectionString() string { return s.connectionString(s.Addr()) }
+
+func (s *Server) connectionString(addr string) string {
+	if s.secure == nil {
+		return "esdb://" + addr + "?tls=false"
+	}
+	return s.secure.connectionString(addr, "admin", cmp.Or(s.config.AdminPassword, esdbserver.DefaultPassword))
+}
 
 // Client connects the official client, silenced, and closes it when the test ends.
 func (s *Server) Client(t testing.TB) *esdb.Client {
 	t.Helper()
-	config, err := esdb.ParseConnectionString(s.ConnectionString())
+	return connect(t, s.ConnectionString())
+}
+
+// connect connects the official client, silenced, and closes it when the test ends.
+func connect(t testing.TB, connectionString string) *esdb.Client {
+	t.Helper()
+	client := newClient(t, connectionString)
+	t.Cleanup(func() { _ = client.Close() }) // never fails
+	return client
+}
+
+func newClient(t testing.TB, connectionString string) *esdb.Client {
+	t.Helper()
+	config, err := esdb.ParseConnectionString(connectionString)
 	if err != nil {
 		t.Fatalf("connection string: %v", err)
 	}
@@ -112,8 +163,16 @@ func (s *Server) Client(t testing.TB) *esdb.Client {
 	if err != nil {
 		t.Fatalf("connect to event store: %v", err)
 	}
-	t.Cleanup(func() { _ = client.Close() }) // never fails
 	return client
+}
+
+// clientAside connects the official client to where no fault stands in its way. The caller closes it.
+func (s *Server) clientAside(t testing.TB) *esdb.Client {
+	t.Helper()
+	s.mu.Lock()
+	aside := s.aside
+	s.mu.Unlock()
+	return newClient(t, s.connectionString(aside))
 }
 
 // testWriter sends what the server logs to the test's log.

@@ -1,6 +1,8 @@
 package esdbservertest_test
 
 import (
+	"crypto/tls"
+	"net"
 	"testing"
 	"time"
 
@@ -11,7 +13,7 @@ import (
 	"orderflow/pkg/esdbserver/esdbservertest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m, esdbservertest.ClientLeaks()...) }
 
 func write(t *testing.T, store *esdbservertest.Server, stream string, data int) error {
 	t.Helper()
@@ -47,6 +49,18 @@ func TestRestartKeepsThePortAndADirectorysEvents(t *testing.T) {
 	}
 }
 
+func TestRestartWaitsForAPortThatSomebodyElseHasGot(t *testing.T) {
+	store := esdbservertest.New(t)
+	store.Stop()
+	if other, err := net.Listen("tcp", store.Addr()); err == nil { // or somebody else has got it already
+		time.AfterFunc(50*time.Millisecond, func() { other.Close() })
+	}
+	store.Start()
+	if err := write(t, store, "s", 1); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestClockIsRealUntilItIsSet(t *testing.T) {
 	store := esdbservertest.New(t)
 	begun := time.Now().Add(-time.Second)
@@ -66,6 +80,39 @@ func TestClockIsRealUntilItIsSet(t *testing.T) {
 	}
 	if !events[1].CreatedDate.Equal(at) || !events[2].CreatedDate.Equal(at.Add(time.Hour)) {
 		t.Errorf("created at %v and %v", events[1].CreatedDate, events[2].CreatedDate)
+	}
+}
+
+func TestSecureStoreHasUsersThatTheOfficialClientCanBe(t *testing.T) {
+	for name, options := range map[string][]esdbservertest.Option{
+		"in memory":      {esdbservertest.Secure()},
+		"in a directory": {esdbservertest.InDir(t.TempDir()), esdbservertest.Secure()},
+	} {
+		t.Run(name, func(t *testing.T) {
+			store := esdbservertest.New(t, options...)
+			for range 2 {
+				if err := write(t, store, "$system", 1); err != nil {
+					t.Errorf("the administrator: %v", err)
+				}
+				for user, password := range map[string]string{"ops": "changeit", "admin": "wrong", "": ""} {
+					_, err := store.ClientFor(t, user, password).AppendToStream(t.Context(), "$system", esdb.AppendToStreamOptions{}, esdb.EventData{EventType: "x"})
+					if err == nil {
+						t.Errorf("%q with %q was let in", user, password)
+					}
+				}
+				store.Stop()
+				store.Start()
+			}
+		})
+	}
+}
+
+func TestCertificateOfYourOwnIsTaken(t *testing.T) {
+	var own *tls.Config
+	esdbservertest.New(t, esdbservertest.Secure(), func(c *esdbserver.Config) { own = c.TLS })
+	store := esdbservertest.New(t, esdbservertest.Configure(func(c *esdbserver.Config) { c.TLS, c.PasswordIterations = own, 100 }))
+	if err := write(t, store, "s", 1); err != nil {
+		t.Error(err)
 	}
 }
 
