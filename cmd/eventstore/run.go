@@ -19,9 +19,29 @@ const shutdownPatience = 5 * time.Second
 
 // flags are what the command line can say.
 type flags struct {
-	Listen   string     `default:"127.0.0.1:2113" help:"Address to listen on." placeholder:"HOST:PORT"`
-	Data     string     `help:"Data directory, made when missing. Without it everything is kept in memory." placeholder:"DIR" type:"path"`
+	Listen string    `default:"127.0.0.1:2113" help:"Address to listen on (default: ${default})." placeholder:"HOST:PORT"`
+	Data   directory `help:"Data directory, made when missing. Without it everything is kept in memory." placeholder:"DIR"`
+	security
 	LogLevel slog.Level `default:"info" help:"What to log: debug, info, warn or error."`
+
+	SystemProjections bool `help:"Link every event by category, type and more: $$ce-, $$et- and such streams."`
+}
+
+// directory is the path of one. It has a name: an empty one, as a variable that is not set leaves behind, would otherwise
+// be the working directory to kong.
+type directory string
+
+// Decode reads the path from the command line.
+func (d *directory) Decode(ctx *kong.DecodeContext) error {
+	var path string
+	if err := ctx.Scan.PopValueInto("directory", &path); err != nil {
+		return err
+	}
+	if path == "" {
+		return errors.New("it has no name; leave the flag out to keep everything in memory")
+	}
+	*d = directory(kong.ExpandPath(path))
+	return nil
 }
 
 // run is the whole program. It returns the exit code: 0 after a clean stop, 1 when the server could not run, 2 for a
@@ -57,18 +77,26 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 // serve runs the server until ctx ends.
 func serve(ctx context.Context, options flags, stdout, stderr io.Writer) (err error) {
 	logger := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: options.LogLevel}))
+	transport, err := options.security.config(logger)
+	if err != nil {
+		return err
+	}
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", options.Listen)
 	if err != nil {
 		return fmt.Errorf("listen on %s: %w", options.Listen, err)
 	}
-	server, err := esdbserver.Open(esdbserver.Config{Dir: options.Data, Logger: logger})
+	server, err := esdbserver.Open(esdbserver.Config{
+		Dir: string(options.Data), Logger: logger, SystemProjections: options.SystemProjections,
+		TLS: transport, AdminPassword: options.AdminPassword, OpsPassword: options.OpsPassword,
+		ResetPasswords: options.ResetPasswords, AllowAnonymousStreamAccess: options.AllowAnonymousStreamAccess,
+	})
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
 	fmt.Fprintf(stdout, "event store ready: %s\n", server.ConnectionString(listener.Addr()))
-	logger.Info("event store is ready", "address", listener.Addr().String(), "data", dataName(options.Data), "version", esdbserver.Version)
+	logger.Info("event store is ready", "address", listener.Addr().String(), "data", dataName(options.Data), "version", esdbserver.Version, "secure", transport != nil)
 
 	select {
 	case <-ctx.Done():
@@ -87,9 +115,9 @@ func serve(ctx context.Context, options flags, stdout, stderr io.Writer) (err er
 	return nil
 }
 
-func dataName(dir string) string {
+func dataName(dir directory) string {
 	if dir == "" {
 		return "in memory"
 	}
-	return dir
+	return string(dir)
 }

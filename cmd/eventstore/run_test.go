@@ -137,6 +137,7 @@ func TestServerThatCannotRunSaysWhyOnOneLine(t *testing.T) {
 		{"data directory of a running server", []string{"--listen", "127.0.0.1:0", "--data", locked}, 1, []string{locked, "another server uses it"}},
 		{"data directory with a foreign file", []string{"--listen", "127.0.0.1:0", "--data", foreign}, 1, []string{foreign, "damaged or not a SQLite database"}},
 		{"unknown flag", []string{"--lisen", "x"}, 2, []string{"--lisen"}},
+		{"a data directory without a name", []string{"--data", ""}, 2, []string{"--data", "in memory"}},
 		{"unknown log level", []string{"--log-level", "loud"}, 2, []string{"loud"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
