@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 
@@ -34,10 +35,27 @@ type commands struct {
 
 // dataFlag names the data directory.
 type dataFlag struct {
-	Data string `default:"data" help:"Folder of the data, the log and the process id." placeholder:"DIR" type:"path"`
+	Data folder `default:"data" help:"Folder of the data, the log and the process id." placeholder:"DIR"`
 }
 
-func (f dataFlag) dir() datadir.Dir { return datadir.New(f.Data, embedded.Names()) }
+func (f dataFlag) dir() datadir.Dir { return datadir.New(string(f.Data), embedded.Names()) }
+
+// folder is the path of one. It has a name: an empty one, as a variable that is not set leaves behind, would otherwise be
+// the working directory to kong, and clean removes what it is given.
+type folder string
+
+// Decode reads the path from the command line.
+func (f *folder) Decode(ctx *kong.DecodeContext) error {
+	var path string
+	if err := ctx.Scan.PopValueInto("folder", &path); err != nil {
+		return err
+	}
+	if path == "" {
+		return errors.New("it has no name")
+	}
+	*f = folder(kong.ExpandPath(path))
+	return nil
+}
 
 // run is the whole program. It returns the exit code: 0, 1 when a command could not do its work, 2 for a command line
 // that makes no sense.

@@ -8,6 +8,7 @@ import (
 	"orderflow/cmd/orderflow/internal/datadir"
 	"orderflow/cmd/orderflow/internal/embedded"
 	"orderflow/cmd/orderflow/internal/stack"
+	"orderflow/pkg/es"
 )
 
 type runCommand struct{ dataFlag }
@@ -24,7 +25,7 @@ func (c *runCommand) Run(ctx context.Context, term terminal) error {
 		return err
 	}
 	state := datadir.State{
-		Stack: datadir.Embedded, StartedAt: time.Now().UTC(), URLs: plan.URLs, EventStore: plan.EventStoreURL,
+		Stack: datadir.Embedded, StartedAt: time.Now().UTC(), URLs: plan.URLs, EventStore: es.Redacted(plan.EventStoreURL),
 	}
 	if err := claim.Announce(state); err != nil {
 		return err

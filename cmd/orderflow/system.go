@@ -13,6 +13,7 @@ import (
 	"orderflow/cmd/orderflow/internal/datadir"
 	"orderflow/cmd/orderflow/internal/embedded"
 	"orderflow/cmd/orderflow/internal/stack"
+	"orderflow/pkg/es"
 )
 
 // onSystem gives use the addresses of the system that runs for dir. When none runs, or fresh is true, it starts one of
@@ -54,7 +55,7 @@ func onTemporarySystem(ctx context.Context, term terminal, use func(context.Cont
 	running, stop := context.WithCancel(ctx)
 	ended := make(chan error, 1)
 	go func() { ended <- plan.Run(running, log) }()
-	state := datadir.State{Stack: datadir.Embedded, URLs: plan.URLs, EventStore: plan.EventStoreURL}
+	state := datadir.State{Stack: datadir.Embedded, URLs: plan.URLs, EventStore: es.Redacted(plan.EventStoreURL)}
 	waiting, cancel := context.WithTimeoutCause(ctx, time.Minute, errors.New("gave up after 1m0s"))
 	err = stack.WaitReady(waiting, plan.URLs, ended, func(string) {})
 	cancel()

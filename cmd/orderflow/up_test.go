@@ -181,7 +181,7 @@ func TestCleanTouchesNothingThatIsNotOurs(t *testing.T) {
 }
 
 func TestCommandLineThatMakesNoSenseEndsWithTwo(t *testing.T) {
-	for _, args := range [][]string{{"fly"}, {"up", "--stack", "cloud"}, {"load"}, {"health"}} {
+	for _, args := range [][]string{{"fly"}, {"up", "--stack", "cloud"}, {"load"}, {"health"}, {"clean", "--data", ""}} {
 		var out, complaint bytes.Buffer
 		if code := run(t.Context(), args, terminal{Out: &out, Err: &complaint}); code != 2 {
 			t.Errorf("%v: exit code %d", args, code)

@@ -3,7 +3,6 @@ package es_test
 import (
 	"context"
 	"errors"
-	"net"
 	"runtime"
 	"strings"
 	"sync"
@@ -11,32 +10,41 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
 	"orderflow/pkg/cause"
 	"orderflow/pkg/es"
 	"orderflow/pkg/esdbserver/esdbservertest"
 )
 
-func TestAnAppendWhoseAnswerIsLostCountsOnce(t *testing.T) {
-	server := esdbservertest.New(t)
-	proxy := newProxy(t, server.Addr())
-	counters := es.NewRepository(connect(t, "esdb://"+proxy.addr()+"?tls=false"), "counter", codec{}, apply)
+func TestAnAppendCountsOnceWhateverTheWriterIsTold(t *testing.T) {
+	server, _, counters := counters(t)
 	id := cause.NewID()
 	update(t, counters, id, 1)
-	decided := 0
-	go func() {
-		eventually(t, "the server committed", func() bool { return len(server.Events(t, stream(id))) == 2 })
-		proxy.cut()
-	}()
-	state, at, err := counters.Update(within(t), id, command(), es.Precondition{}, func(counter) ([]added, error) {
-		decided++
-		proxy.mute() // from here on answers get lost
-		return []added{{10}}, nil
-	})
-	if err != nil || state != (counter{11, 2}) || at != 1 {
-		t.Errorf("got %+v at %d, %v", state, at, err)
-	}
-	if decided != 1 {
-		t.Errorf("decided %d times although the first was carried out", decided)
+	for n, test := range []struct {
+		name    string
+		failure esdbservertest.Failure
+		decides int // again only where the store surely has not written
+	}{
+		{"written, and the answer is lost", esdbservertest.AnswerLost(), 1},
+		{"written, and the store says that it timed out", esdbservertest.Written(status.Error(codes.Aborted, "timed out")), 1},
+		{"timed out before it was written", esdbservertest.TimedOut(), 2},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			server.FailAppends(test.failure)
+			decided := 0
+			state, at, err := counters.Update(within(t), id, command(), es.Precondition{}, func(counter) ([]added, error) {
+				decided++
+				return []added{{10}}, nil
+			})
+			if want := (counter{1 + 10*(n+1), n + 2}); err != nil || state != want || int(at) != n+1 {
+				t.Errorf("got %+v at %d, %v; want %+v", state, at, err, want)
+			}
+			if decided != test.decides {
+				t.Errorf("decided %d times, want %d", decided, test.decides)
+			}
+		})
 	}
 }
 
@@ -231,7 +239,12 @@ func TestClosingDuringAnOutageEndsThoseWhoWait(t *testing.T) {
 }
 
 func TestAConnectionStringIsRefusedInOneLineWithoutItsPassword(t *testing.T) {
-	for _, text := range []string{"", "nonsense", "http://host", "esdb://", "esdb://admin:s3cret@host:port", "esdb://admin:s3cret%zz@host", "esdb://h:1?tls=perhaps"} {
+	for _, text := range []string{
+		"", "nonsense", "http://host", "esdb://", "esdb://admin:s3cret@host:port", "esdb://admin:s3cret%zz@host", "esdb://h:1?tls=perhaps",
+		"esdb://admin:s3cret/s3cret@host:2113", "esdb://admin:1/s3cret@host:2113", "esdb://admin:1?s3cret@host:2113", "esdb://admin:1#s3cret@host:2113",
+		"esdb://admin:s3cret,@h1:port,h2:2", "esdb://admin:s3cret@h1:1,h2:port", "esdb://:s3cret@host:2113", "esdb://admin:s3cret@host:2113/path",
+		"esdb://admin:s3cret@host:2113?tlsCAFile=/nowhere/ca.pem", "esdb://admin:s3cret@host:2113?userCertFile=only",
+	} {
 		_, err := es.Open(text, nil)
 		if err == nil {
 			t.Errorf("%q was taken", text)
@@ -239,82 +252,6 @@ func TestAConnectionStringIsRefusedInOneLineWithoutItsPassword(t *testing.T) {
 		}
 		if strings.Contains(err.Error(), "s3cret") || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%q: %v", text, err)
-		}
-	}
-}
-
-// proxy stands between a store and its server.
-type proxy struct {
-	listener net.Listener
-	target   string
-	muted    atomic.Bool
-
-	mu    sync.Mutex
-	conns []net.Conn
-	pumps sync.WaitGroup
-}
-
-func newProxy(t *testing.T, target string) *proxy {
-	t.Helper()
-	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := &proxy{listener: listener, target: target}
-	p.pumps.Go(p.accept)
-	t.Cleanup(func() { _ = listener.Close(); p.cut(); p.pumps.Wait() })
-	return p
-}
-
-func (p *proxy) addr() string { return p.listener.Addr().String() }
-
-// mute loses everything that the server says.
-func (p *proxy) mute() { p.muted.Store(true) }
-
-// cut breaks every connection; new ones work.
-func (p *proxy) cut() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, c := range p.conns {
-		_ = c.Close()
-	}
-	p.conns = nil
-	p.muted.Store(false)
-}
-
-func (p *proxy) accept() {
-	for {
-		client, err := p.listener.Accept()
-		if err != nil {
-			return
-		}
-		server, err := new(net.Dialer).DialContext(context.Background(), "tcp", p.target)
-		if err != nil {
-			_ = client.Close()
-			continue
-		}
-		p.mu.Lock()
-		p.conns = append(p.conns, client, server)
-		p.mu.Unlock()
-		p.pumps.Go(func() { p.pump(server, client, false) })
-		p.pumps.Go(func() { p.pump(client, server, true) })
-	}
-}
-
-func (p *proxy) pump(to, from net.Conn, answers bool) {
-	defer to.Close()
-	defer from.Close()
-	buffer := make([]byte, 32<<10)
-	for {
-		n, err := from.Read(buffer)
-		if err != nil {
-			return
-		}
-		if answers && p.muted.Load() {
-			continue
-		}
-		if _, err := to.Write(buffer[:n]); err != nil {
-			return
 		}
 	}
 }

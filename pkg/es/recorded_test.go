@@ -20,9 +20,7 @@ func writeMany(t testing.TB, server *esdbservertest.Server, stream string, n int
 	for i := range events {
 		events[i] = esdb.EventData{EventID: uuid.New(), EventType: "x", ContentType: esdb.ContentTypeJson, Data: []byte(`{}`)}
 	}
-	if _, err := server.Client(t).AppendToStream(within(t), stream, esdb.AppendToStreamOptions{}, events...); err != nil {
-		t.Fatal(err)
-	}
+	server.Append(t, stream, events...)
 }
 
 func TestAnEventComesBackAsItWasRecorded(t *testing.T) {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net/url"
 	"sync"
 	"time"
 
@@ -48,19 +47,15 @@ type Store struct {
 	closed  chan struct{}
 }
 
-// Open prepares a connection to an EventStoreDB connection string
-// (esdb://host:2113?tls=false). It fails on a string that cannot be understood,
+// Open prepares a connection to an EventStoreDB connection string:
+// esdb://host:2113?tls=false, or esdb://user:password@host:2113?tls=true for a
+// secure server, with &tlsCAFile=FILE when no well-known authority has signed
+// its certificate. [Store.Follow] needs a user who may read $all. It fails on a string that cannot be understood,
 // with one line that does not repeat a password; the server need not be there
 // yet. What the client under it has to say goes to log at debug level, or
 // nowhere when log is nil.
 func Open(connectionString string, log *slog.Logger) (*Store, error) {
-	config, err := esdb.ParseConnectionString(connectionString)
-	if invalid := (*url.Error)(nil); errors.As(err, &invalid) {
-		err = invalid.Err // without the string itself
-	}
-	if err == nil {
-		err = config.Validate()
-	}
+	config, err := parseConnectionString(connectionString)
 	if err != nil {
 		return nil, fmt.Errorf("connection string of the event store: %w", err)
 	}

@@ -100,12 +100,9 @@ func update(t testing.TB, counters *repository, id uuid.UUID, n int) (counter, e
 // write puts an event of any form into a stream, past the repository.
 func write(t testing.TB, server *esdbservertest.Server, stream, typ, data, metadata string) {
 	t.Helper()
-	_, err := server.Client(t).AppendToStream(within(t), stream, esdb.AppendToStreamOptions{}, esdb.EventData{
+	server.Append(t, stream, esdb.EventData{
 		EventID: uuid.New(), EventType: typ, ContentType: esdb.ContentTypeJson, Data: []byte(data), Metadata: []byte(metadata),
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
 }
 
 func stream(id uuid.UUID) string { return es.StreamName("counter", id) }

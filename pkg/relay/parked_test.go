@@ -141,7 +141,7 @@ func TestARedrivenEventThatTheStoreHasNoLongerSaysSo(t *testing.T) {
 	r := w.relay(w.db)
 	defer w.run(r)()
 	w.caughtUp()
-	if _, err := w.client.DeleteStream(t.Context(), "order-"+order(1), esdb.DeleteStreamOptions{}); err != nil {
+	if _, err := w.server.Client(t).DeleteStream(t.Context(), "order-"+order(1), esdb.DeleteStreamOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	if err := r.Redrive(t.Context(), w.deadLetters(r)[0].ID); !errors.Is(err, relay.ErrUntranslatable) {

@@ -260,7 +260,6 @@ func TestARestartOfTheEventStoreStopsNothingForGood(t *testing.T) {
 	w.caughtUp()
 	w.server.Stop()
 	w.server.Start()
-	w.client = w.server.Client(t)
 	w.commit(order(1), "packed")
 	w.caughtUp()
 	if diff := cmp.Diff([]string{"1@0 placed", "1@1 packed"}, w.bus.published()); diff != "" {

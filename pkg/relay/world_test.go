@@ -37,7 +37,6 @@ var (
 type world struct {
 	t      *testing.T
 	server *esdbservertest.Server
-	client *esdb.Client
 	store  *es.Store
 	db     sqldb.DB
 	bus    *fakeBus
@@ -54,7 +53,6 @@ func newWorld(t *testing.T, db sqldb.DB, options ...esdbservertest.Option) *worl
 		t.Fatal(err)
 	}
 	w := &world{t: t, server: esdbservertest.New(t, options...), db: db, bus: &fakeBus{}}
-	w.client = w.server.Client(t)
 	store, err := es.Open(w.server.ConnectionString(), slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
@@ -130,9 +128,7 @@ func (w *world) write(stream, metadata string, types ...string) {
 			EventID: uuid.New(), EventType: typ, ContentType: esdb.ContentTypeJson, Data: []byte(`{}`), Metadata: []byte(metadata),
 		}
 	}
-	if _, err := w.client.AppendToStream(w.t.Context(), stream, esdb.AppendToStreamOptions{}, events...); err != nil {
-		w.t.Fatal(err)
-	}
+	w.server.Append(w.t, stream, events...)
 }
 
 // run keeps a relay going as a service does, until stop.

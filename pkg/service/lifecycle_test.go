@@ -198,6 +198,7 @@ func TestASettingThatCannotWorkEndsTheServiceWithALineThatNamesIt(t *testing.T) 
 		{"EVENTBUS_URL", "amqp://u:s3cret@host:port", "amqp://"},
 		{"EVENTSTORE_URL", "http://root:s3cret@host", "esdb://"},
 		{"EVENTSTORE_URL", "esdb://root:s3cret@host:port", "port"},
+		{"EVENTSTORE_URL", "esdb://root:1/s3cret@host:2113", "%XX"},
 	} {
 		w := newWorld(t)
 		w.environ[c.variable] = c.value

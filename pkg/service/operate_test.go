@@ -117,11 +117,8 @@ func (o *operated) announce(types ...string) {
 // commit appends an event to the order's stream.
 func (o *operated) commit(typ string) {
 	o.t.Helper()
-	_, err := o.server.Client(o.t).AppendToStream(o.t.Context(), "order-"+orderID, esdb.AppendToStreamOptions{},
+	o.server.Append(o.t, "order-"+orderID,
 		esdb.EventData{EventID: uuid.New(), EventType: typ, ContentType: esdb.ContentTypeJson, Data: []byte(`{}`)})
-	if err != nil {
-		o.t.Fatal(err)
-	}
 }
 
 func (o *operated) letters(query string) service.Page[service.DeadLetter] {

@@ -127,6 +127,8 @@ func TestAnEventThatCannotBeAnnouncedIsParkedAndTheOthersFlow(t *testing.T) {
 	id := w.placed(customer)
 	w.Hears("order.events.placed.v1", id)
 	w.shown(id, 0)
+	// It is set aside together with the note of how far the relay has come, which follows the publishing.
+	sqldbtest.Eventually(t, "it to be set aside", func() bool { return len(w.pages("/deadletters?limit=5")) > 0 })
 	letters := w.pages("/deadletters?limit=5")
 	if len(letters) != 1 || letters[0]["box"] != "relay" || !strings.Contains(letters[0]["reason"].(string), "order-teleported") {
 		t.Errorf("%v", letters)

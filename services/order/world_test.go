@@ -125,11 +125,8 @@ func fresh() string { return uuid.NewString() }
 // scribble writes an event that nobody here understands.
 func (w *world) scribble(order string) {
 	w.t.Helper()
-	_, err := w.store.Client(w.t).AppendToStream(w.t.Context(), "order-"+order, esdb.AppendToStreamOptions{}, esdb.EventData{
+	w.store.Append(w.t, "order-"+order, esdb.EventData{
 		EventID: uuid.New(), EventType: "order-teleported", ContentType: esdb.ContentTypeJson,
 		Data: []byte(`{}`), Metadata: []byte(`{"version":1}`),
 	})
-	if err != nil {
-		w.t.Fatal(err)
-	}
 }

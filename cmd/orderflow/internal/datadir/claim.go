@@ -29,7 +29,7 @@ type State struct {
 	StartedAt time.Time `json:"startedAt"`
 	// URLs are where the services answer, by name.
 	URLs map[string]string `json:"urls"`
-	// EventStore is the connection string of the event store.
+	// EventStore is the connection string of the event store, without a password.
 	EventStore string `json:"eventStore"`
 }
 

@@ -71,13 +71,19 @@ func (s planned) explain(err error) error {
 	return errors.New(text)
 }
 
+var errDiskFailed = errors.New("event store: the disk failed while events were written; nothing that was acknowledged is lost, start again when it works")
+
 // startEventStore starts the embedded event store unless another one is to be used. failed is told when it ends by
 // itself; stop stops it and waits.
 func (p Plan) startEventStore(ctx context.Context, failed context.CancelCauseFunc, log *slog.Logger) (stop func() error, err error) {
 	if p.eventStoreAddr == "" {
 		return func() error { return nil }, nil
 	}
-	server, err := esdbserver.Open(esdbserver.Config{Dir: p.dir.EventStore(), Logger: log})
+	server, err := esdbserver.Open(esdbserver.Config{
+		Dir: p.dir.EventStore(), Logger: log,
+		// No order could be taken any more, until a new start has found out what is on the disk.
+		DiskFailed: func() { failed(errDiskFailed) },
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -141,12 +141,9 @@ func reject(o domain.Order) ([]domain.Event, error) {
 // scribble appends an event of any kind to the stream of an order.
 func (w *world) scribble(t testing.TB, id uuid.UUID, typ, data, metadata string) {
 	t.Helper()
-	_, err := w.server.Client(t).AppendToStream(context.Background(), es.StreamName("order", id), esdb.AppendToStreamOptions{}, esdb.EventData{
+	w.server.Append(t, es.StreamName("order", id), esdb.EventData{
 		EventID: uuid.New(), EventType: typ, ContentType: esdb.ContentTypeJson, Data: []byte(data), Metadata: []byte(metadata),
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
 }
 
 // listed waits until the list shows a version of an order, and returns it.
