@@ -1,7 +1,6 @@
 package esdbserver_test
 
 import (
-	"bufio"
 	"context"
 	"crypto/tls"
 	"fmt"
@@ -200,18 +199,7 @@ func TestConnectionThatIsNotEncryptedIsRefusedWithoutHarm(t *testing.T) {
 		"nothing":                  "",
 	} {
 		t.Run(name, func(t *testing.T) {
-			c, err := net.Dial("tcp", store.Addr())
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer c.Close()
-			if _, err := io.WriteString(c, first); err != nil {
-				t.Fatal(err)
-			}
-			if err := c.(*net.TCPConn).CloseWrite(); err != nil {
-				t.Fatal(err)
-			}
-			line, err := bufio.NewReader(c).ReadString('\n')
+			line, err := answerTo(t, store, first)
 			switch {
 			case strings.HasPrefix(line, "HTTP/1.0 400") == (name == "HTTP in the clear"):
 			case name == "HTTP in the clear" && err != nil: // the connection can be reset before the answer is read

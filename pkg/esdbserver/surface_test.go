@@ -66,22 +66,29 @@ func TestHTTPSharesThePortWithGRPC(t *testing.T) {
 	}
 }
 
+// answerTo sends bytes over a connection of their own, nothing after them, and gives the first line of the answer. The
+// error is that of reading it.
+func answerTo(t *testing.T, store *esdbservertest.Server, first string) (string, error) {
+	t.Helper()
+	connection, err := net.Dial("tcp", store.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer connection.Close()
+	if _, err := io.WriteString(connection, first); err != nil {
+		t.Fatal(err)
+	}
+	if err := connection.(*net.TCPConn).CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	return bufio.NewReader(connection).ReadString('\n')
+}
+
 func TestConnectionThatSpeaksNeitherProtocolIsAnsweredOrDropped(t *testing.T) {
 	store := esdbservertest.New(t)
 	for name, first := range map[string]string{"a preface cut short": "PR", "another method with the same letters": "PRX / HTTP/1.1\r\n\r\n", "a TLS handshake": "\x16\x03\x01\x02\x00"} {
 		t.Run(name, func(t *testing.T) {
-			connection, err := net.Dial("tcp", store.Addr())
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer connection.Close()
-			if _, err := io.WriteString(connection, first); err != nil {
-				t.Fatal(err)
-			}
-			if err := connection.(*net.TCPConn).CloseWrite(); err != nil {
-				t.Fatal(err)
-			}
-			line, err := bufio.NewReader(connection).ReadString('\n')
+			line, err := answerTo(t, store, first)
 			if err == nil && !strings.HasPrefix(line, "HTTP/1.1 400") {
 				t.Errorf("answered %q", line)
 			}
