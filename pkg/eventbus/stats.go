@@ -1,5 +1,7 @@
 package eventbus
 
+import "time"
+
 // Stats counts what a bus has done since it was opened. The numbers only grow,
 // except those that say "at the moment".
 type Stats struct {
@@ -26,6 +28,20 @@ type Stats struct {
 	InFlight int64
 	// Blocked says that the broker refuses to take events at the moment.
 	Blocked bool
+	// BlockedFor is how long the broker has refused to take events so far, the
+	// present time included.
+	BlockedFor time.Duration
+
+	// ConfirmTime is how long the bus took to confirm an event after it was
+	// sent: one duration for each event that was confirmed.
+	ConfirmTime Histogram
+	// HandlerTime is how long handlers took: one duration for each attempt,
+	// also for those that failed.
+	HandlerTime Histogram
+	// Lag is how old events were when they were handled: the time from
+	// [Event.Time] to the end of the handler, one duration for each event that
+	// was acknowledged. It is only as good as the clocks of both machines.
+	Lag Histogram
 }
 
 // Reporter is a bus that counts; every bus of this module does.

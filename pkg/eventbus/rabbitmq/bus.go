@@ -74,7 +74,7 @@ func (b *Bus) setUpPublisher(s *session) error {
 	if err != nil {
 		return err
 	}
-	s.pipe, err = openPipe(s, b.cfg.ConfirmTimeout)
+	s.pipe, err = openPipe(s, b.cfg.ConfirmTimeout, &b.count.ConfirmTime)
 	return err
 }
 
@@ -121,6 +121,7 @@ func (b *Bus) Stats() eventbus.Stats {
 	if s, _, _ := b.publisher.state(); s != nil {
 		stats.Blocked = s.gate.reason() != ""
 	}
+	stats.BlockedFor = b.publisher.blocked.elapsed()
 	return stats
 }
 

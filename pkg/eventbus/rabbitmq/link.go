@@ -34,6 +34,8 @@ type link struct {
 	role  string // "publisher" or "consumer"
 	urls  []string
 	setup func(*session) error
+	// blocked is how long the broker has blocked the connection, of all sessions.
+	blocked stopwatch
 
 	mu      sync.Mutex
 	current *session
@@ -162,7 +164,7 @@ func (l *link) connect(ctx context.Context, url string) (*session, error) {
 		}
 		return nil, err
 	}
-	s := newSession(connection, conn)
+	s := newSession(connection, conn, &l.blocked)
 	if err := l.setup(s); err != nil {
 		s.fail(err)
 		s.close()

@@ -10,6 +10,7 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"orderflow/pkg/eventbus"
+	"orderflow/pkg/eventbus/internal/handover"
 )
 
 const (
@@ -39,13 +40,15 @@ type pipe struct {
 	ch      *amqp.Channel
 	slots   chan struct{}
 	patient time.Duration // with a confirm, while the broker does not block
+	// confirmTime is where the bus counts it.
+	confirmTime *handover.Durations
 
 	mu       sync.Mutex
 	returns  chan amqp.Return
 	returned map[string]int // by message id, not yet claimed
 }
 
-func openPipe(s *session, patient time.Duration) (*pipe, error) {
+func openPipe(s *session, patient time.Duration, confirmTime *handover.Durations) (*pipe, error) {
 	ch, err := s.conn.Channel()
 	if err != nil {
 		return nil, fmt.Errorf("open publishing channel: %w", err)
@@ -54,7 +57,7 @@ func openPipe(s *session, patient time.Duration) (*pipe, error) {
 		return nil, fmt.Errorf("ask for confirms: %w", err)
 	}
 	p := &pipe{
-		session: s, ch: ch, patient: patient,
+		session: s, ch: ch, patient: patient, confirmTime: confirmTime,
 		slots:    make(chan struct{}, window),
 		returns:  ch.NotifyReturn(make(chan amqp.Return, window+slack)),
 		returned: map[string]int{},
@@ -75,6 +78,7 @@ type flight struct {
 	pipe     *pipe
 	messages []outgoing
 	waiting  []*amqp.DeferredConfirmation // of the messages from settled on
+	sent     []time.Time                  // when they were
 	settled  int
 	refused  []error
 }
@@ -158,6 +162,7 @@ func (f *flight) send() error {
 		return fmt.Errorf("%w: %w", errUnknown, err)
 	}
 	f.waiting = append(f.waiting, confirmation)
+	f.sent = append(f.sent, time.Now())
 	return nil
 }
 
@@ -172,7 +177,10 @@ func (f *flight) settle() error {
 		}
 		return fmt.Errorf("%w: the broker did not take %s", errUnknown, m.publishing.MessageId)
 	}
-	f.waiting = f.waiting[1:]
+	if m.exchange != "" { // the bus's own records are no events
+		f.pipe.confirmTime.Observe(time.Since(f.sent[0]), 1)
+	}
+	f.waiting, f.sent = f.waiting[1:], f.sent[1:]
 	<-f.pipe.slots
 	switch returned := f.pipe.claimReturn(m.publishing.MessageId); {
 	case returned && m.command:

@@ -18,19 +18,18 @@ type session struct {
 	version version
 	gone    context.Context // ends, with the reason as its cause, when the connection is lost
 	lose    context.CancelCauseFunc
-	gate    gate
+	gate    *gate
 	pipe    *pipe // on the publisher's session
 	watch   sync.WaitGroup
 }
 
-func newSession(conn *amqp.Connection, w *wire) *session {
-	s := &session{conn: conn, wire: w, version: versionOf(conn)}
+func newSession(conn *amqp.Connection, w *wire, blocked *stopwatch) *session {
+	s := &session{conn: conn, wire: w, version: versionOf(conn), gate: newGate(blocked)}
 	s.gone, s.lose = context.WithCancelCause(context.Background())
-	s.gate.open()
 	// Both channels are always read until the library closes them; one that is
 	// not read would stop the connection.
 	closed := conn.NotifyClose(make(chan *amqp.Error, 1))
-	blocked := conn.NotifyBlocked(make(chan amqp.Blocking, 16))
+	blocking := conn.NotifyBlocked(make(chan amqp.Blocking, 16))
 	s.watch.Go(func() {
 		reason := errors.New("connection closed")
 		if err, ok := <-closed; ok {
@@ -39,7 +38,7 @@ func newSession(conn *amqp.Connection, w *wire) *session {
 		s.lose(reason)
 	})
 	s.watch.Go(func() {
-		for b := range blocked {
+		for b := range blocking {
 			if b.Active {
 				s.gate.block(b.Reason)
 			} else {
@@ -64,6 +63,7 @@ func (s *session) close() {
 	s.lose(errors.New("connection closed"))
 	_ = s.wire.Close()
 	s.watch.Wait()
+	s.gate.open() // nothing is blocked where nothing is connected
 }
 
 // answerTimeout bounds how long the broker may leave a request without an
@@ -115,52 +115,6 @@ func (s *session) onChannel(ctx context.Context, fn func(*amqp.Channel) error) e
 		return struct{}{}, err
 	}, func(struct{}) {})
 	return err
-}
-
-// gate says whether the broker takes publishes: it blocks them while it is
-// short of memory or disk.
-type gate struct {
-	mu     sync.Mutex
-	opened chan struct{} // closed while open
-	why    string
-}
-
-func (g *gate) open() {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.opened == nil {
-		g.opened = make(chan struct{})
-		close(g.opened)
-	} else if g.why != "" {
-		close(g.opened) // lets those go on who wait
-	}
-	g.why = ""
-}
-
-func (g *gate) block(why string) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.why == "" {
-		g.opened = make(chan struct{})
-	}
-	g.why = why
-	if g.why == "" {
-		g.why = "no reason given"
-	}
-}
-
-// wait is closed while the gate is open.
-func (g *gate) wait() <-chan struct{} {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.opened
-}
-
-// reason is empty while the gate is open.
-func (g *gate) reason() string {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.why
 }
 
 // version of the broker: some queue arguments would be accepted and ignored by

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"orderflow/pkg/eventbus"
 )
@@ -28,9 +29,11 @@ func (b *Bus) Publish(ctx context.Context, events ...eventbus.Event) error {
 	}
 	b.count.InFlight.Add(1)
 	defer b.count.InFlight.Add(-1)
+	began := time.Now()
 	err := b.writer.do(ctx, &job{publish: slices.Clone(events)})
 	switch {
 	case err == nil:
+		b.count.ConfirmTime.Observe(time.Since(began), len(events))
 		b.count.Published.Add(int64(len(events)))
 		return nil
 	case errors.Is(err, eventbus.ErrUnroutable):

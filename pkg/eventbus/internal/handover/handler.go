@@ -56,8 +56,11 @@ func (h *Handler) Until(waiting, handling context.Context, batch []eventbus.Deli
 			return false
 		}
 		h.Count.handed(batch)
+		began := time.Now()
 		err := h.once(handling, batch)
+		h.Count.HandlerTime.Observe(time.Since(began), 1)
 		if err == nil {
+			h.Count.handled(batch)
 			return true
 		}
 		h.Count.HandlerFailures.Add(1)
