@@ -8,7 +8,8 @@ import (
 
 // setAside holds or parks one event whose first attempt failed alone.
 func (in *Inbox) setAside(ctx context.Context, it item, reason error, judgement verdict) error {
-	return in.putAside(ctx, []aside{in.failed(it, reason, judgement)})
+	_, err := in.putAside(ctx, []aside{in.failed(it, reason, judgement)})
+	return err
 }
 
 // parkMalformed parks what is no event: nobody could ever handle it.
@@ -17,16 +18,18 @@ func (in *Inbox) parkMalformed(ctx context.Context, items []item) error {
 	for i, it := range items {
 		rows[i] = in.failed(it, it.malformed, giveUp)
 	}
-	return in.putAside(ctx, rows)
+	_, err := in.putAside(ctx, rows)
+	return err
 }
 
-func (in *Inbox) putAside(ctx context.Context, rows []aside) error {
+// putAside holds or parks events, and returns how many of them were not known.
+func (in *Inbox) putAside(ctx context.Context, rows []aside) (count int, err error) {
 	items := make([]item, len(rows))
 	for i, row := range rows {
 		items[i] = row.item
 	}
 	var fresh []aside
-	err := in.db.Update(ctx, func(tx sqldb.Tx) error {
+	err = in.db.Update(ctx, func(tx sqldb.Tx) error {
 		fresh = nil
 		if err := in.dialect.lock(ctx, tx, in.consumer, subjects(items)); err != nil {
 			return err
@@ -43,11 +46,11 @@ func (in *Inbox) putAside(ctx context.Context, rows []aside) error {
 		return in.hold(ctx, tx, fresh)
 	})
 	if err != nil {
-		return err
+		return 0, err
 	}
 	in.counters.add(Stats{Duplicates: int64(len(rows) - len(fresh))})
 	in.tellAside(ctx, fresh)
-	return nil
+	return len(fresh), nil
 }
 
 // tellAside counts and logs events whose first attempt failed, after the commit.

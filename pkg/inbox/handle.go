@@ -25,13 +25,12 @@ func (in *Inbox) Handle(ctx context.Context, batch []eventbus.Delivery) error {
 	return nil
 }
 
-// sort finds the handlers; events without one are done with. The times of
-// arrival in a batch are a microsecond apart, so that a trace keeps its order.
+// sort finds the handlers; events without one are done with.
 func (in *Inbox) sort(batch []eventbus.Delivery) []item {
 	now := time.Now()
 	items := make([]item, 0, len(batch))
 	for n, delivery := range batch {
-		i := item{event: readable(delivery.Event), received: now.Add(time.Duration(n) * time.Microsecond), malformed: delivery.Malformed}
+		i := newItem(delivery, now, n)
 		if i.malformed == nil {
 			var known bool
 			if i.handler, known = in.routes.find(i.event.Type); !known {

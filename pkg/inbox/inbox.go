@@ -69,6 +69,7 @@ type Inbox struct {
 	dialect  dialect
 	routes   routes
 	counters counters
+	metrics  metrics
 	wake     chan struct{}
 
 	mu       sync.Mutex
@@ -103,7 +104,7 @@ func Migrate(ctx context.Context, db sqldb.DB) error {
 func New(db sqldb.DB, consumer string, log *slog.Logger, options Options) *Inbox {
 	in := &Inbox{
 		db: db, consumer: consumer, log: log, options: options.withDefaults(),
-		dialect: sqlite{}, wake: make(chan struct{}, 1),
+		dialect: sqlite{}, wake: make(chan struct{}, 1), metrics: newMetrics(),
 	}
 	if db.Dialect() == sqldb.Postgres {
 		in.dialect = postgres{}

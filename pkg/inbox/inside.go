@@ -58,8 +58,9 @@ type suspect struct {
 // transact handles all items in one transaction.
 func (in *Inbox) transact(ctx context.Context, items []item) (found suspect, err error) {
 	var stats Stats
+	var done []item
 	err = in.db.Update(ctx, func(tx sqldb.Tx) error {
-		found, stats = suspect{}, Stats{} // it may run again
+		found, stats, done = suspect{}, Stats{}, nil // it may run again
 		if err := in.dialect.lock(ctx, tx, in.consumer, subjects(items)); err != nil {
 			return err
 		}
@@ -67,7 +68,7 @@ func (in *Inbox) transact(ctx context.Context, items []item) (found suspect, err
 		if err != nil {
 			return err
 		}
-		var done, behind []item
+		var behind []item
 		for i, it := range items {
 			switch seen.place(it) {
 			case again:
@@ -91,6 +92,7 @@ func (in *Inbox) transact(ctx context.Context, items []item) (found suspect, err
 	})
 	if err == nil {
 		in.counters.add(stats)
+		in.metrics.handled(done, 1)
 	}
 	return found, err
 }

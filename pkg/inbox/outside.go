@@ -44,6 +44,7 @@ func (in *Inbox) handleOutside(ctx context.Context, items []item) error {
 		}
 	}
 	in.counters.add(Stats{Handled: int64(len(result.done)), Duplicates: result.duplicates, Held: int64(behind)})
+	in.metrics.handled(result.done, 1)
 	in.tellAside(ctx, failed)
 	return result.outage
 }

@@ -10,10 +10,11 @@ type Stats struct {
 	Failed     int64 // attempts that failed and count as the event's fault
 	Held       int64 // events put aside, whether they failed or were behind one that did
 	Parked     int64 // events left to a person
+	Dead       int64 // those among them that the broker had given up on
 }
 
 type counters struct {
-	handled, duplicates, unknown, failed, held, parked atomic.Int64
+	handled, duplicates, unknown, failed, held, parked, dead atomic.Int64
 }
 
 // add counts what a transaction did, once it has committed.
@@ -24,6 +25,7 @@ func (c *counters) add(s Stats) {
 	c.failed.Add(s.Failed)
 	c.held.Add(s.Held)
 	c.parked.Add(s.Parked)
+	c.dead.Add(s.Dead)
 }
 
 // Stats returns the counters of this process.
@@ -31,6 +33,6 @@ func (in *Inbox) Stats() Stats {
 	c := &in.counters
 	return Stats{
 		Handled: c.handled.Load(), Duplicates: c.duplicates.Load(), Unknown: c.unknown.Load(),
-		Failed: c.failed.Load(), Held: c.held.Load(), Parked: c.parked.Load(),
+		Failed: c.failed.Load(), Held: c.held.Load(), Parked: c.parked.Load(), Dead: c.dead.Load(),
 	}
 }

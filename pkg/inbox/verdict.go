@@ -60,7 +60,9 @@ func (in *Inbox) judge(ctx context.Context, err error) verdict {
 func (in *Inbox) call(ctx context.Context, fn func(context.Context) error) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, in.options.Timeout)
 	defer cancel()
+	began := time.Now()
 	defer func() {
+		in.metrics.handler.observe(time.Since(began).Seconds())
 		if value := recover(); value != nil {
 			err = fmt.Errorf("panic: %v\n%s", value, debug.Stack())
 		}
