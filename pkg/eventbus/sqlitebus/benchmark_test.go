@@ -32,6 +32,11 @@ func BenchmarkBus(b *testing.B) {
 				rawInsert(b, db, events[from:from+500])
 			}
 		},
+		PublishSingly: func(b *testing.B, events []eventbus.Event) {
+			for n := range events {
+				rawInsert(b, db, events[n:n+1])
+			}
+		},
 		Consume: func(b *testing.B, count int) {
 			for taken := 0; taken < count; taken += 100 {
 				rawTake(b, db, 100)
