@@ -40,6 +40,7 @@ func (n names) outgoing(e eventbus.Event) outgoing {
 	return outgoing{
 		exchange: n.exchange(e),
 		key:      e.Type,
+		subject:  e.Subject,
 		command:  e.IsCommand(),
 		publishing: amqp.Publishing{
 			Headers:       headers,

@@ -24,7 +24,7 @@ func event() eventbus.Event {
 func TestEnvelopeInBinaryMode(t *testing.T) {
 	got := names{"ns"}.outgoing(event())
 	want := outgoing{
-		exchange: "ns.events", key: "order.events.placed.v1",
+		exchange: "ns.events", key: "order.events.placed.v1", subject: "o1",
 		publishing: amqp.Publishing{
 			Headers: amqp.Table{
 				"ce-specversion": "1.0", "ce-id": "e1", "ce-source": "/orderflow/order", "ce-type": "order.events.placed.v1",

@@ -5,11 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
-	"orderflow/pkg/eventbus"
 	"orderflow/pkg/eventbus/internal/handover"
 )
 
@@ -29,12 +29,13 @@ var errUnknown = errors.New("outcome unknown")
 type outgoing struct {
 	exchange   string
 	key        string
+	subject    string
 	publishing amqp.Publishing
 	command    bool
 }
 
 // pipe is the publishing channel of one session. Any number of callers keep up
-// to a window of publishes on their way at the same time.
+// to a window of publishes on their way at the same time, each as a flight.
 type pipe struct {
 	session *session
 	ch      *amqp.Channel
@@ -42,6 +43,10 @@ type pipe struct {
 	patient time.Duration // with a confirm, while the broker does not block
 	// confirmTime is where the bus counts it.
 	confirmTime *handover.Durations
+
+	began     time.Time
+	confirmed atomic.Int64 // when a confirm last came, or could not come; nanoseconds since began
+	resumed   atomic.Int64 // when the broker was last seen to block; likewise
 
 	mu       sync.Mutex
 	returns  chan amqp.Return
@@ -57,7 +62,7 @@ func openPipe(s *session, patient time.Duration, confirmTime *handover.Durations
 		return nil, fmt.Errorf("ask for confirms: %w", err)
 	}
 	p := &pipe{
-		session: s, ch: ch, patient: patient, confirmTime: confirmTime,
+		session: s, ch: ch, patient: patient, confirmTime: confirmTime, began: time.Now(),
 		slots:    make(chan struct{}, window),
 		returns:  ch.NotifyReturn(make(chan amqp.Return, window+slack)),
 		returned: map[string]int{},
@@ -73,146 +78,46 @@ func openPipe(s *session, patient time.Duration, confirmTime *handover.Durations
 	return p, nil
 }
 
-// flight is one call's part of what is on its way.
-type flight struct {
-	pipe     *pipe
-	messages []outgoing
-	waiting  []*amqp.DeferredConfirmation // of the messages from settled on
-	sent     []time.Time                  // when they were
-	settled  int
-	refused  []error
+// landed is what became of the messages of one flight.
+type landed struct {
+	refused  []error         // commands that no queue takes
+	doubtful []outgoing      // to be sent again, in order: those in doubt, and those not sent yet
+	unknown  int             // how many of the doubtful were sent
+	careful  map[string]bool // subjects of which the broker did not take a message
+	err      error           // why some are doubtful; errUnknown if sending them again may help
 }
 
-// publish sends the messages in order and waits for their confirms. settled
-// counts how many of the first are certain; of the rest nothing is known, and
-// err says why. A command that no queue takes is certain, and named in refused.
-func (p *pipe) publish(ctx context.Context, messages []outgoing) (settled int, refused []error, err error) {
-	f := &flight{pipe: p, messages: messages, waiting: make([]*amqp.DeferredConfirmation, 0, min(len(messages), window))}
-	err = f.run(ctx)
-	f.abandon()
-	return f.settled, f.refused, err
+// publish sends the messages in order and waits for their confirms. One that
+// the broker does not take, or leaves without an answer while it answers others,
+// is doubtful alone: it stops only the later ones of its subject. Of the subjects
+// in careful, where that has happened before, one message is tried.
+func (p *pipe) publish(ctx context.Context, messages []outgoing, careful map[string]bool) landed {
+	f := &flight{pipe: p, messages: messages, careful: careful, waiting: make([]sent, 0, min(len(messages), window))}
+	err := f.run(ctx)
+	return f.land(err)
 }
 
-func (f *flight) run(ctx context.Context) error {
-	p := f.pipe
-	progress := time.NewTimer(p.patient)
-	defer progress.Stop()
-	for f.settled < len(f.messages) {
-		var slots chan<- struct{}
-		var confirmed, opened <-chan struct{}
-		gate := p.session.gate.wait()
-		if f.settled+len(f.waiting) < len(f.messages) {
-			select {
-			case <-gate:
-				slots = p.slots
-			default:
-				opened = gate
-			}
-		}
-		if len(f.waiting) > 0 {
-			confirmed = f.waiting[0].Done()
-		}
-		select {
-		case slots <- struct{}{}:
-			if err := f.send(); err != nil {
-				return err
-			}
-		case <-confirmed:
-			if err := f.settle(); err != nil {
-				return err
-			}
-			progress.Reset(p.patient)
-		case <-opened:
-			progress.Reset(p.patient)
-		case <-progress.C:
-			if p.session.gate.reason() == "" && len(f.waiting) > 0 {
-				err := fmt.Errorf("no confirm for %s", p.patient)
-				p.session.fail(err)
-				return fmt.Errorf("%w: %w", errUnknown, err)
-			}
-			progress.Reset(p.patient)
-		case <-p.session.gone.Done():
-			// Confirms that arrived before the loss count; every one the loss
-			// itself resolved says that it did not.
-			for len(f.waiting) > 0 && f.waiting[0].Acked() {
-				if err := f.settle(); err != nil {
-					return err
-				}
-			}
-			if f.settled == len(f.messages) {
-				return nil
-			}
-			return fmt.Errorf("%w: %w", errUnknown, context.Cause(p.session.gone))
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-	}
-	return nil
+// release gives the slot of a message back whose outcome is there.
+func (p *pipe) release(now time.Time) {
+	p.confirmed.Store(int64(now.Sub(p.began)))
+	<-p.slots
 }
 
-// send publishes the next message; the caller has taken the slot for it. The
-// library is not given a context: it would look at it before the write only,
-// and the write never waits for the network (see wire).
-func (f *flight) send() error {
-	m := f.messages[f.settled+len(f.waiting)]
-	confirmation, err := f.pipe.ch.PublishWithDeferredConfirm(m.exchange, m.key, true, false, m.publishing)
-	if err != nil {
-		<-f.pipe.slots
-		f.pipe.session.fail(fmt.Errorf("publish: %w", err))
-		return fmt.Errorf("%w: %w", errUnknown, err)
-	}
-	f.waiting = append(f.waiting, confirmation)
-	f.sent = append(f.sent, time.Now())
-	return nil
+// blocked notes that nothing can be expected of the broker at the moment.
+func (p *pipe) blocked() {
+	now := int64(time.Since(p.began))
+	p.confirmed.Store(now)
+	p.resumed.Store(now)
 }
 
-// settle looks at the outcome of the oldest message, which is there.
-func (f *flight) settle() error {
-	confirmation, m := f.waiting[0], f.messages[f.settled]
-	if !confirmation.Acked() {
-		// A basic.nack and the loss of the channel look the same here. The
-		// message stays the first in doubt.
-		if f.pipe.session.gone.Err() != nil {
-			return fmt.Errorf("%w: %w", errUnknown, context.Cause(f.pipe.session.gone))
-		}
-		return fmt.Errorf("%w: the broker did not take %s", errUnknown, m.publishing.MessageId)
-	}
-	if m.exchange != "" { // the bus's own records are no events
-		f.pipe.confirmTime.Observe(time.Since(f.sent[0]), 1)
-	}
-	f.waiting, f.sent = f.waiting[1:], f.sent[1:]
-	<-f.pipe.slots
-	switch returned := f.pipe.claimReturn(m.publishing.MessageId); {
-	case returned && m.command:
-		f.refused = append(f.refused, fmt.Errorf("publish %s %s: %w", m.key, m.publishing.MessageId, eventbus.ErrUnroutable))
-	case returned:
-		// Events have somewhere to go even if nobody wants them, so part of the
-		// topology is gone. A new session declares it again.
-		err := fmt.Errorf("exchange %q has lost its queue for unrouted events", m.exchange)
-		f.pipe.session.fail(err)
-		return fmt.Errorf("%w: %w", errUnknown, err)
-	}
-	f.settled++
-	return nil
+// silent is how long the broker has confirmed nothing at all.
+func (p *pipe) silent(now time.Time) time.Duration {
+	return now.Sub(p.began) - time.Duration(p.confirmed.Load())
 }
 
-// abandon lets the slots of what is still on its way go when its outcome comes.
-func (f *flight) abandon() {
-	if len(f.waiting) == 0 {
-		return
-	}
-	waiting, messages := f.waiting, f.messages[f.settled:]
-	go func() {
-		for i, confirmation := range waiting {
-			select {
-			case <-confirmation.Done():
-				f.pipe.claimReturn(messages[i].publishing.MessageId)
-				<-f.pipe.slots
-			case <-f.pipe.session.gone.Done():
-				return // and the pipe with it
-			}
-		}
-	}()
+// awaited is for how long of the time since at the broker could have answered.
+func (p *pipe) awaited(at, now time.Time) time.Duration {
+	return min(now.Sub(at), now.Sub(p.began)-time.Duration(p.resumed.Load()))
 }
 
 // claimReturn reports whether the message came back because no queue takes it.

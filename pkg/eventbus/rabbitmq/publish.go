@@ -33,41 +33,49 @@ func (b *Bus) Publish(ctx context.Context, events ...eventbus.Event) error {
 	}
 	b.count.InFlight.Add(int64(len(rest)))
 	defer b.count.InFlight.Add(-int64(len(rest)))
-	settled, refused, err := b.deliver(ctx, rest)
-	b.count.Published.Add(int64(settled - len(refused)))
+	unconfirmed, refused, err := b.deliver(ctx, rest)
+	b.count.Published.Add(int64(len(events) - unconfirmed - len(refused)))
 	b.count.Unroutable.Add(int64(len(refused)))
 	switch {
 	case errors.Is(err, eventbus.ErrClosed):
 		return err
 	case err != nil:
-		return fmt.Errorf("publish %d events from %s %s: %w", len(events), events[0].Type, events[0].ID, err)
+		return fmt.Errorf("publish %d events from %s %s, %d of them unconfirmed: %w",
+			len(events), events[0].Type, events[0].ID, unconfirmed, err)
 	}
 	return errors.Join(refused...)
 }
 
-// deliver publishes until everything is settled or ctx ends. settled counts the
-// certain ones; those among them that no queue takes are in refused.
-func (b *Bus) deliver(ctx context.Context, messages []outgoing) (settled int, refused []error, err error) {
+// deliver publishes until everything is settled or ctx ends, and then says how
+// many messages are not. Those that no queue takes are in refused. What is
+// in doubt is sent again, with growing pauses, and nothing else: an event that
+// the broker does not take for an hour keeps back the later ones of its subject
+// in the same call, and no others.
+func (b *Bus) deliver(ctx context.Context, messages []outgoing) (unsettled int, refused []error, err error) {
 	pauses := handover.Pauses(5*time.Millisecond, time.Second)
+	var careful map[string]bool
 	for {
 		s, err := b.publisher.session(ctx)
 		if err != nil {
-			return settled, refused, err
+			return len(messages), refused, err
 		}
-		n, unroutable, err := s.pipe.publish(ctx, messages[settled:])
-		settled += n
-		refused = append(refused, unroutable...)
-		if err == nil || !errors.Is(err, errUnknown) {
-			return settled, refused, err
+		result := s.pipe.publish(ctx, messages, careful)
+		refused = append(refused, result.refused...)
+		if result.err == nil || !errors.Is(result.err, errUnknown) {
+			return len(result.doubtful), refused, result.err
 		}
-		b.count.UnknownOutcomes.Add(int64(len(messages) - settled))
-		if n > 0 {
+		b.count.UnknownOutcomes.Add(int64(result.unknown))
+		if len(result.doubtful) < len(messages) {
 			pauses.Reset()
 		}
-		b.log.InfoContext(ctx, "publishing again with the same ids", "events", len(messages)-settled,
-			"first", messages[settled].publishing.MessageId, "error", err)
+		messages, careful = result.doubtful, result.careful
+		if len(messages) == 0 {
+			return 0, refused, nil // the session was lost after the last confirm
+		}
+		b.log.InfoContext(ctx, "publishing again with the same ids", "events", len(messages),
+			"first", messages[0].publishing.MessageId, "error", result.err)
 		if !handover.Pause(ctx, pauses.NextBackOff()) {
-			return settled, refused, fmt.Errorf("%w: %w", context.Cause(ctx), err)
+			return len(messages), refused, fmt.Errorf("%w: %w", context.Cause(ctx), result.err)
 		}
 	}
 }

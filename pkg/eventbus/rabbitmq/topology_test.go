@@ -192,41 +192,6 @@ func TestTheBrokersLastResortKeepsWhatComesBackTooOften(t *testing.T) {
 	}
 }
 
-// A full queue that rejects makes the broker answer basic.nack.
-func TestARefusedPublishIsRepeatedUntilItIsTaken(t *testing.T) {
-	requireBroker(t)
-	w := newWorld(t)
-	bus := closing(t, w.open(t)).(notingBus)
-	publish(t, bus, placed(0)) // to have the exchanges
-	w.note("full")
-	ch := w.channel(t)
-	args := amqp.Table{"x-max-length": int64(1), "x-overflow": "reject-publish"}
-	if _, err := ch.QueueDeclare(w.namespace+".full", true, false, false, false, args); err != nil {
-		t.Fatal(err)
-	}
-	if err := ch.QueueBind(w.namespace+".full", "order.#", w.namespace+".events", false, nil); err != nil {
-		t.Fatal(err)
-	}
-	publish(t, bus, placed(1))
-	published := make(chan error, 1)
-	go func() { published <- bus.Publish(within(t), placed(2)) }()
-	eventually(t, "it was refused", func() bool { return bus.Stats().UnknownOutcomes > 2 })
-	select {
-	case err := <-published:
-		t.Fatalf("returned %v although the broker refused", err)
-	default:
-	}
-	if _, err := ch.QueuePurge(w.namespace+".full", false); err != nil {
-		t.Fatal(err)
-	}
-	if err := <-published; err != nil {
-		t.Fatalf("publish: %v", err)
-	}
-	if got := w.peek(t, "full"); len(got) != 1 {
-		t.Errorf("%d messages, want the one that was taken at last", len(got))
-	}
-}
-
 // The record only serves to unbind. Whatever is wrong with it, the consumer works.
 func TestARecordThatCannotBeReadDoesNotKeepAConsumerFromItsEvents(t *testing.T) {
 	requireBroker(t)
