@@ -31,14 +31,15 @@ type Config struct {
 // one process do best to share one Bus: they then wake each other at once and
 // share transactions.
 type Bus struct {
-	path     string
-	host     string
-	log      *slog.Logger
-	db       *sql.DB
-	fetch    *sql.Stmt // reads a batch
-	instance string    // names this opening of the file in leases
-	writer   *writer
-	count    handover.Counters
+	path      string
+	host      string
+	log       *slog.Logger
+	db        *sql.DB
+	fetch     *sql.Stmt // reads a batch
+	instance  string    // names this opening of the file in leases
+	lostLimit int       // see the constant of this name
+	writer    *writer
+	count     handover.Counters
 
 	mu            sync.Mutex
 	closed        bool
@@ -76,14 +77,13 @@ func Open(ctx context.Context, cfg Config) (*Bus, error) {
 		log:           log.With("bus", filepath.Base(cfg.Path)),
 		db:            db,
 		instance:      uuid.NewString(),
+		lostLimit:     lostLimit,
 		subscriptions: map[*subscription]struct{}{},
 	}
 	if err := b.prepare(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("open event bus %s: %w", cfg.Path, err), db.Close())
 	}
-	b.fetch, err = db.PrepareContext(ctx, `SELECT `+messageColumnNames+` FROM delivery
-		CROSS JOIN message ON message.seq = delivery.message
-		WHERE delivery.queue = ? AND delivery.message > ? ORDER BY delivery.message LIMIT ?`)
+	b.fetch, err = db.PrepareContext(ctx, fetchQuery)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open event bus %s: %w", cfg.Path, err), db.Close())
 	}

@@ -92,7 +92,7 @@ func inject(t testing.TB, path, typ string, body []byte) {
 		SELECT next_message, '', '', ?, '', 'yesterday', '', '', '', '', 0, ? FROM bus`, typ, body)
 	run(t, conn, `INSERT INTO delivery (queue, message)
 		SELECT queue.id, next_message FROM queue, bus
-		WHERE queue.name <> ?1 OR (SELECT count(*) FROM queue) = 1`, eventbus.Unrouted)
+		WHERE queue.name NOT LIKE '%' || ?2 AND (queue.name <> ?1 OR (SELECT count(*) FROM queue) = 2)`, eventbus.Unrouted, eventbus.DeadSuffix)
 	run(t, conn, `UPDATE bus SET next_message = next_message + 1`)
 	run(t, conn, `COMMIT`)
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -19,8 +20,9 @@ import (
 // that does one thing until it is killed, and says on its standard output what
 // it was promised.
 const (
-	childRole = "SQLITEBUS_TEST_CHILD"
-	childPath = "SQLITEBUS_TEST_PATH"
+	childRole  = "SQLITEBUS_TEST_CHILD"
+	childPath  = "SQLITEBUS_TEST_PATH"
+	childLimit = "SQLITEBUS_TEST_LIMIT" // of lost consumers
 )
 
 func TestMain(m *testing.M) {
@@ -29,6 +31,8 @@ func TestMain(m *testing.M) {
 		childPublishes()
 	case "consumer":
 		childConsumes()
+	case "poisoned":
+		childIsPoisoned()
 	}
 	os.Exit(m.Run())
 }
@@ -65,13 +69,49 @@ func childConsumes() {
 	select {}
 }
 
+// childIsPoisoned consumes, stops in the middle of the seventh event for good,
+// and prints which one it was; or that there is nothing left to do.
+func childIsPoisoned() {
+	ctx := context.Background()
+	bus, err := sqlitebus.Open(ctx, sqlitebus.Config{Path: os.Getenv(childPath)})
+	if err != nil {
+		panic(err)
+	}
+	limit, err := strconv.Atoi(os.Getenv(childLimit))
+	if err != nil {
+		panic(err)
+	}
+	bus.SetLostLimit(limit)
+	handled := make(chan struct{}, 1000)
+	_, err = bus.Subscribe(ctx, crm(10), func(_ context.Context, batch []eventbus.Delivery) error {
+		for _, d := range batch {
+			if d.Event.ID == placed(7).ID {
+				fmt.Println(d.Event.ID)
+				select {}
+			}
+		}
+		handled <- struct{}{}
+		return nil
+	})
+	if err != nil {
+		panic(err)
+	}
+	for {
+		<-handled
+		if depth, err := bus.Depth(ctx, "crm.dead"); err == nil && depth == 1 {
+			fmt.Println("done")
+			select {}
+		}
+	}
+}
+
 // child is a process to be killed.
 type child struct {
 	command *exec.Cmd
 	lines   chan string // closed when the process has ended
 }
 
-func startChild(t *testing.T, role, path string) *child {
+func startChild(t testing.TB, role, path string, settings ...string) *child {
 	t.Helper()
 	executable, err := os.Executable()
 	if err != nil {
@@ -79,6 +119,7 @@ func startChild(t *testing.T, role, path string) *child {
 	}
 	c := &child{command: exec.Command(executable), lines: make(chan string, 100_000)}
 	c.command.Env = append(os.Environ(), childRole+"="+role, childPath+"="+path)
+	c.command.Env = append(c.command.Env, settings...)
 	c.command.Stderr = os.Stderr
 	output, err := c.command.StdoutPipe()
 	if err != nil {
@@ -99,23 +140,31 @@ func (c *child) read(output io.Reader) {
 	}
 }
 
+// next waits for a line.
+func (c *child) next(t testing.TB) string {
+	t.Helper()
+	select {
+	case line, ok := <-c.lines:
+		if !ok {
+			t.Fatal("the child ended by itself")
+		}
+		return line
+	case <-time.After(patience):
+		t.Fatal("the child says nothing")
+	}
+	panic("unreachable")
+}
+
 // await waits for that many lines.
-func (c *child) await(t *testing.T, count int) {
+func (c *child) await(t testing.TB, count int) {
 	t.Helper()
 	for range count {
-		select {
-		case _, ok := <-c.lines:
-			if !ok {
-				t.Fatal("the child ended by itself")
-			}
-		case <-time.After(patience):
-			t.Fatal("the child says nothing")
-		}
+		c.next(t)
 	}
 }
 
 // kill is kill -9. It returns the lines that were not awaited.
-func (c *child) kill(t *testing.T) (rest []string) {
+func (c *child) kill(t testing.TB) (rest []string) {
 	t.Helper()
 	if err := c.command.Process.Kill(); err != nil {
 		t.Fatal(err)

@@ -12,7 +12,7 @@ import (
 	"orderflow/pkg/eventbus/sqlitebus"
 )
 
-func count(t *testing.T, path, query string) (n int) {
+func counted(t *testing.T, path, query string) (n int) {
 	t.Helper()
 	db := plain(t, path)
 	defer db.Close()
@@ -31,18 +31,18 @@ func TestAMessageIsStoredOnceAndRemovedWithItsLastDelivery(t *testing.T) {
 	for n := range 20 {
 		publish(t, bus, placed(n))
 	}
-	if n := count(t, path, `SELECT count(*) FROM message`); n != 20 {
+	if n := counted(t, path, `SELECT count(*) FROM message`); n != 20 {
 		t.Fatalf("%d messages stored for 20 events and two queues", n)
 	}
 	var got received
 	subscribe(t, bus, crm(10), got.handle)
 	got.await(t, 20)
-	eventually(t, "one queue is empty", func() bool { return count(t, path, `SELECT count(*) FROM delivery`) == 20 })
-	if n := count(t, path, `SELECT count(*) FROM message`); n != 20 {
+	eventually(t, "one queue is empty", func() bool { return counted(t, path, `SELECT count(*) FROM delivery`) == 20 })
+	if n := counted(t, path, `SELECT count(*) FROM message`); n != 20 {
 		t.Fatalf("%d messages left, want 20 for the other queue", n)
 	}
 	subscribe(t, bus, packing, got.handle)
-	eventually(t, "nothing is left", func() bool { return count(t, path, `SELECT count(*) FROM message`) == 0 })
+	eventually(t, "nothing is left", func() bool { return counted(t, path, `SELECT count(*) FROM message`) == 0 })
 }
 
 func TestUnsubscribingLeavesTheOthersWhatIsTheirs(t *testing.T) {
@@ -58,7 +58,7 @@ func TestUnsubscribingLeavesTheOthersWhatIsTheirs(t *testing.T) {
 	if err := s.Unsubscribe(within(t)); err != nil {
 		t.Fatal(err)
 	}
-	if n := count(t, path, `SELECT count(*) FROM message`); n != 1 {
+	if n := counted(t, path, `SELECT count(*) FROM message`); n != 1 {
 		t.Errorf("%d messages left, want the one that crm waits for", n)
 	}
 }

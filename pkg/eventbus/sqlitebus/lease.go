@@ -7,8 +7,11 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"strings"
 	"syscall"
 	"time"
+
+	"orderflow/pkg/eventbus"
 )
 
 const (
@@ -25,6 +28,8 @@ type lease struct {
 	owner   sql.NullString
 	turn    int64
 	handed  int64
+	batch   int64
+	alone   int64
 	host    sql.NullString
 	pid     sql.NullInt64
 	expires sql.NullInt64
@@ -35,9 +40,9 @@ func readLease(ctx context.Context, from interface {
 }, queue int64,
 ) (lease, error) {
 	var l lease
-	err := from.QueryRowContext(ctx, `SELECT q.owner, q.turn, q.handed, i.host, i.pid, i.expires
+	err := from.QueryRowContext(ctx, `SELECT q.owner, q.turn, q.handed, q.batch, q.alone, i.host, i.pid, i.expires
 		FROM queue AS q LEFT JOIN instance AS i ON i.id = q.owner WHERE q.id = ?`, queue).
-		Scan(&l.owner, &l.turn, &l.handed, &l.host, &l.pid, &l.expires)
+		Scan(&l.owner, &l.turn, &l.handed, &l.batch, &l.alone, &l.host, &l.pid, &l.expires)
 	if errors.Is(err, sql.ErrNoRows) {
 		return l, errQueueGone
 	}
@@ -95,8 +100,8 @@ func processGone(pid int) bool {
 }
 
 // takeLease makes the subscription the queue's consumer unless another one is.
-// After an owner that did not let go by itself, everything in the queue may
-// have been handed out before.
+// After an owner that did not let go by itself, the suspects may have been
+// handed out before.
 func (b *Bus) takeLease(ctx context.Context, s *subscription) (taken bool, err error) {
 	queue := s.id.Load()
 	seen, err := readLease(ctx, b.db, queue)
@@ -111,20 +116,24 @@ func (b *Bus) takeLease(ctx context.Context, s *subscription) (taken bool, err e
 			return err
 		}
 		if l.owner.Valid {
-			if err := conn.QueryRowContext(ctx, `SELECT max(?, coalesce(max(message), 0)) FROM delivery WHERE queue = ?`,
-				l.handed, queue).Scan(&l.handed); err != nil {
-				return fmt.Errorf("find what was handed out: %w", err)
+			last, err := suspects(ctx, conn, queue, l.batch)
+			if err != nil {
+				return err
 			}
+			l.handed, l.alone = max(l.handed, last), max(l.alone, last)
 		}
 		if err := b.renew(ctx, conn); err != nil {
 			return err
 		}
-		if _, err := conn.ExecContext(ctx, `UPDATE queue SET owner = ?, turn = ?, handed = ? WHERE id = ?`,
-			b.instance, l.turn+1, l.handed, queue); err != nil {
+		if _, err := conn.ExecContext(ctx, `UPDATE queue SET owner = ?, turn = ?, handed = ?, batch = ?, alone = ? WHERE id = ?`,
+			b.instance, l.turn+1, l.handed, s.queue.BatchSize, l.alone, queue); err != nil {
 			return fmt.Errorf("take lease: %w", err)
 		}
 		s.turn.Store(l.turn + 1)
-		s.handed = l.handed
+		s.handed, s.single, s.risked = l.handed, l.alone, 0
+		if strings.HasSuffix(s.queue.Name, eventbus.DeadSuffix) {
+			s.single = 0 // dead letters have nowhere to go from here
+		}
 		taken = true
 		return nil
 	}})
@@ -138,11 +147,16 @@ func (b *Bus) stillHeld(ctx context.Context, s *subscription) (bool, error) {
 	return err == nil && l.owner.String == b.instance && l.turn == s.turn.Load(), err
 }
 
-// releaseLease lets go, so that another instance can take over at once.
+// releaseLease lets go, so that another instance can take over at once. What was
+// handed out alone and not acknowledged did not end this consumer.
 func (b *Bus) releaseLease(ctx context.Context, s *subscription) error {
 	return b.writer.do(ctx, &job{alone: func(ctx context.Context, conn *sql.Conn) error {
 		_, err := conn.ExecContext(ctx, `UPDATE queue SET owner = NULL, handed = max(handed, ?)
 			WHERE id = ? AND owner = ? AND turn = ?`, s.taken.Load(), s.id.Load(), b.instance, s.turn.Load())
+		if err == nil && s.risked != 0 {
+			_, err = conn.ExecContext(ctx, `UPDATE delivery SET lost = lost - 1 WHERE queue = ? AND message = ? AND lost > 0`,
+				s.id.Load(), s.risked)
+		}
 		if err != nil {
 			return fmt.Errorf("release lease: %w", err)
 		}

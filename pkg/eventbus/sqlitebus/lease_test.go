@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"testing"
 	"time"
 
@@ -220,5 +221,52 @@ func TestAnAcknowledgementThatFailedIsMadeUpFor(t *testing.T) {
 	}
 	if third := <-handed; third.Event.ID != "2" {
 		t.Errorf("handed out %s again", third.Event.ID)
+	}
+}
+
+// A process that was stopped for longer than its lease goes on where it was. It
+// must not go on for long beside the consumer that has the queue now.
+func TestAConsumerWhoseLeaseWasTakenStopsWhileThereIsStillWork(t *testing.T) {
+	const events = 50
+	b := openBus(t)
+	handed, release := make(chan string, events), make(chan struct{})
+	queue := eventbus.Queue{Name: "crm", Patterns: []string{"order.#"}, BatchSize: 1}
+	s, err := b.Subscribe(t.Context(), queue, func(_ context.Context, batch []eventbus.Delivery) error {
+		handed <- batch[0].Event.ID
+		<-release
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := range events {
+		event := eventbus.Event{ID: fmt.Sprint(n), Source: "s", Type: "order.events.placed.v1", Subject: "o", Time: time.Now()}
+		if err := b.Publish(t.Context(), event); err != nil {
+			t.Fatal(err)
+		}
+	}
+	<-handed
+	other(t, b, "elsewhere", 1, math.MaxInt64)
+	close(release)
+	consumer := s.(*subscription)
+	for deadline := time.Now().Add(30 * time.Second); consumer.active.Load(); runtime.Gosched() {
+		if time.Now().After(deadline) {
+			t.Fatal("it goes on")
+		}
+	}
+	if more := len(handed); more > maxAcking {
+		t.Errorf("it handled %d more", more)
+	}
+	if err := s.Ready(); err != nil {
+		t.Errorf("it stands by, and is not ready: %v", err)
+	}
+	if err := b.writer.do(t.Context(), &job{alone: func(ctx context.Context, conn *sql.Conn) error {
+		_, err := conn.ExecContext(ctx, `UPDATE queue SET owner = NULL WHERE name = 'crm'`)
+		return err
+	}}); err != nil {
+		t.Fatal(err)
+	}
+	for last := ""; last != fmt.Sprint(events-1); last = <-handed {
+		_ = last
 	}
 }

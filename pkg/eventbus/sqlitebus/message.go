@@ -19,16 +19,16 @@ func appendColumns(args []any, seq int64, e eventbus.Event) []any {
 		e.CorrelationID, e.CausationID, e.TraceParent, e.Sequence, e.Data)
 }
 
-// scanDelivery reads a row of messageColumnNames. What this program writes is
+// scanDelivery reads a row of delivery.lost and messageColumnNames. What this program writes is
 // always valid; a row that someone else put there may not be, and is delivered
 // as malformed rather than blocking the queue.
-func scanDelivery(rows *sql.Rows) (seq int64, d eventbus.Delivery, err error) {
+func scanDelivery(rows *sql.Rows) (seq, lost int64, d eventbus.Delivery, err error) {
 	var e eventbus.Event
 	var at string
-	err = rows.Scan(&seq, &e.ID, &e.Source, &e.Type, &e.Subject, &at, &e.DataContentType,
+	err = rows.Scan(&lost, &seq, &e.ID, &e.Source, &e.Type, &e.Subject, &at, &e.DataContentType,
 		&e.CorrelationID, &e.CausationID, &e.TraceParent, &e.Sequence, &e.Data)
 	if err != nil {
-		return 0, d, fmt.Errorf("read message: %w", err)
+		return 0, 0, d, fmt.Errorf("read message: %w", err)
 	}
 	if len(e.Data) == 0 {
 		e.Data = nil
@@ -38,7 +38,7 @@ func scanDelivery(rows *sql.Rows) (seq int64, d eventbus.Delivery, err error) {
 		problem = e.Validate()
 	}
 	if problem != nil {
-		return seq, eventbus.SetAside(e, problem), nil
+		return seq, lost, eventbus.SetAside(e, problem), nil
 	}
-	return seq, eventbus.Delivery{Event: e}, nil
+	return seq, lost, eventbus.Delivery{Event: e}, nil
 }

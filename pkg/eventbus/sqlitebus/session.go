@@ -24,6 +24,8 @@ type session struct {
 	deliver *sql.Stmt
 	ack     *sql.Stmt
 	sweep   *sql.Stmt // removes messages no queue wants any more
+	note    *sql.Stmt
+	turn    *sql.Stmt // of a queue
 	routes  routes
 }
 
@@ -64,6 +66,8 @@ func (s *session) prepare(ctx context.Context) error {
 		{&s.ack, `DELETE FROM delivery WHERE queue = ? AND message IN (SELECT value FROM json_each(?))`},
 		{&s.sweep, `DELETE FROM message AS m WHERE m.seq IN (SELECT value FROM json_each(?))
 			AND NOT EXISTS (SELECT 1 FROM delivery AS d WHERE d.message = m.seq)`},
+		{&s.note, `UPDATE delivery SET lost = lost + 1 WHERE queue = ? AND message = ?`},
+		{&s.turn, `SELECT turn FROM queue WHERE id = ?`},
 	} {
 		statement, err := s.conn.PrepareContext(ctx, p.text)
 		if err != nil {
@@ -103,8 +107,17 @@ func (s *session) store(ctx context.Context, group []*job) (map[int64]struct{}, 
 	acks := map[int64][]int64{}
 	for _, j := range group {
 		j.err = nil // a second attempt starts over
-		if j.ack != nil {
+		switch {
+		case j.ack != nil:
 			acks[j.ack.queue] = append(acks[j.ack.queue], j.ack.messages...)
+			if err := s.checkTurn(ctx, j.ack); err != nil {
+				return nil, err
+			}
+			continue
+		case j.note != nil:
+			if _, err := s.note.ExecContext(ctx, j.note.queue, j.note.message); err != nil {
+				return nil, fmt.Errorf("note message %d of queue %d: %w", j.note.message, j.note.queue, err)
+			}
 			continue
 		}
 		if j.err = s.routes.check(j.publish); j.err != nil {
@@ -170,6 +183,18 @@ func (s *session) acknowledge(ctx context.Context, acks map[int64][]int64) error
 	if _, err := s.sweep.ExecContext(ctx, jsonList(all)); err != nil {
 		return fmt.Errorf("remove messages: %w", err)
 	}
+	return nil
+}
+
+// checkTurn sees whether the queue has another consumer by now. What was handled
+// is acknowledged all the same.
+func (s *session) checkTurn(ctx context.Context, a *ack) error {
+	var turn int64
+	err := s.turn.QueryRowContext(ctx, a.queue).Scan(&turn)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return fmt.Errorf("read turn of queue %d: %w", a.queue, err)
+	}
+	a.stale = turn != a.turn
 	return nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 	"slices"
+	"strings"
 
 	"orderflow/pkg/eventbus"
 	"orderflow/pkg/eventbus/internal/handover"
@@ -43,8 +44,14 @@ func (b *Bus) Subscribe(ctx context.Context, q eventbus.Queue, h eventbus.Handle
 // queue gone only puts back what is its own.
 func (b *Bus) declare(ctx context.Context, s *subscription, prune bool) error {
 	return b.writer.do(ctx, &job{alone: func(ctx context.Context, conn *sql.Conn) error {
-		if _, err := conn.ExecContext(ctx, `INSERT INTO queue (name) VALUES (?) ON CONFLICT DO NOTHING`, s.queue.Name); err != nil {
-			return fmt.Errorf("declare: %w", err)
+		names := []string{s.queue.Name, s.queue.Name + eventbus.DeadSuffix}
+		if strings.HasSuffix(s.queue.Name, eventbus.DeadSuffix) {
+			names = names[:1]
+		}
+		for _, name := range names {
+			if _, err := conn.ExecContext(ctx, `INSERT INTO queue (name) VALUES (?) ON CONFLICT DO NOTHING`, name); err != nil {
+				return fmt.Errorf("declare %s: %w", name, err)
+			}
 		}
 		var id int64
 		if err := conn.QueryRowContext(ctx, `SELECT id FROM queue WHERE name = ?`, s.queue.Name).Scan(&id); err != nil {
@@ -100,8 +107,9 @@ func topologyChanged(ctx context.Context, conn *sql.Conn) error {
 	return nil
 }
 
-// remove deletes a queue and what only it was still waiting for. A queue that
-// the bus fills itself is emptied.
+// remove deletes a queue and what only it was still waiting for, and the queue
+// of its dead letters if there are none. A queue that the bus fills itself is
+// emptied.
 func (b *Bus) remove(ctx context.Context, q eventbus.Queue, id int64) error {
 	statements := []string{
 		`DELETE FROM message AS m WHERE m.seq IN (SELECT message FROM delivery WHERE queue = ?1)
@@ -109,7 +117,11 @@ func (b *Bus) remove(ctx context.Context, q eventbus.Queue, id int64) error {
 		`DELETE FROM delivery WHERE queue = ?1`,
 	}
 	if !q.Reserved() {
-		statements = append(statements, `DELETE FROM queue WHERE id = ?1`)
+		statements = append(statements,
+			`DELETE FROM queue WHERE owner IS NULL
+				AND name = (SELECT name || '`+eventbus.DeadSuffix+`' FROM queue WHERE id = ?1)
+				AND NOT EXISTS (SELECT 1 FROM delivery AS d WHERE d.queue = queue.id)`,
+			`DELETE FROM queue WHERE id = ?1`)
 	}
 	return b.writer.do(ctx, &job{alone: func(ctx context.Context, conn *sql.Conn) error {
 		for _, statement := range statements {

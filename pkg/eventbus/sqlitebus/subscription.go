@@ -17,7 +17,12 @@ const (
 	standBy = 250 * time.Millisecond
 	// idleCheck is how often an idle consumer looks without being woken.
 	idleCheck = time.Second
+	// maxAcking is how many batches may be handled and not yet acknowledged.
+	maxAcking = 4
 )
+
+// errLeaseLost says that the queue has another consumer by now.
+var errLeaseLost = errors.New("another consumer has the queue")
 
 // subscription consumes one queue:
 //
@@ -37,7 +42,9 @@ type subscription struct {
 	active atomic.Bool
 	taken  atomic.Int64 // the last message that was taken in this turn
 	handed int64        // messages up to here may have been handed out in an earlier turn
-	acking *job         // the acknowledgement on its way to the disk
+	single int64        // messages up to here are handed out one at a time
+	risked int64        // the last one that was; 0 is none
+	acking []*job       // the acknowledgements on their way to the disk
 	fault  atomic.Pointer[error]
 }
 
@@ -120,9 +127,15 @@ func (s *subscription) turnOn(stopping context.Context) error {
 	s.fault.Store(nil)
 	err = s.consume(stopping)
 	s.active.Store(false)
-	// The acknowledgement on its way comes first, whatever the haste, so that
+	// The acknowledgements on their way come first, whatever the haste, so that
 	// nothing that was handled is handed out again.
-	err = errors.Join(err, s.acknowledged())
+	for len(s.acking) > 0 {
+		err = errors.Join(err, s.acknowledged(len(s.acking)-1))
+	}
+	if errors.Is(err, errLeaseLost) {
+		s.bus.log.WarnContext(stopping, "consumer stands by", "queue", s.queue.Name, "error", err)
+		err = nil
+	}
 	release, cancel := context.WithTimeout(context.WithoutCancel(stopping), leaseTime)
 	defer cancel()
 	if failed := s.bus.releaseLease(release, s); failed != nil && !errors.Is(failed, eventbus.ErrClosed) {
@@ -137,12 +150,12 @@ func (s *subscription) turnOn(stopping context.Context) error {
 
 func (s *subscription) consume(stopping context.Context) error {
 	for stopping.Err() == nil {
-		batch, messages, err := s.fetch(stopping)
+		b, err := s.fetch(stopping)
 		if err != nil {
 			return err
 		}
-		if len(batch) == 0 {
-			if err := s.acknowledged(); err != nil {
+		if len(b.messages) == 0 {
+			if err := s.acknowledged(0); err != nil {
 				return err
 			}
 			if held, err := s.bus.stillHeld(stopping, s); err != nil || !held {
@@ -151,11 +164,16 @@ func (s *subscription) consume(stopping context.Context) error {
 			s.wait(stopping, idleCheck)
 			continue
 		}
-		s.taken.Store(messages[len(messages)-1])
-		if !s.handler.Until(stopping, s.life.Handling(), batch) {
+		if hand, err := s.mayHand(b); err != nil {
+			return err
+		} else if !hand {
+			continue
+		}
+		s.taken.Store(b.messages[len(b.messages)-1])
+		if !s.handler.Until(stopping, s.life.Handling(), b.deliveries) {
 			return nil
 		}
-		if err := s.acknowledge(messages); err != nil {
+		if err := s.acknowledge(b.messages); err != nil {
 			return err
 		}
 	}
@@ -163,28 +181,31 @@ func (s *subscription) consume(stopping context.Context) error {
 }
 
 // acknowledge sends the acknowledgement on its way and lets the next batch be
-// handled meanwhile; at most one is on its way, so a failed one leaves little
-// to be handed out again.
+// handled meanwhile. Several may be on their way, so that one transaction takes
+// them all; they are few, so that a failure leaves little to be handed out again.
 func (s *subscription) acknowledge(messages []int64) error {
-	if err := s.acknowledged(); err != nil {
+	if err := s.acknowledged(maxAcking - 1); err != nil {
 		return err
 	}
-	s.acking = &job{ack: &ack{queue: s.id.Load(), messages: messages}}
-	return s.bus.writer.start(context.Background(), s.acking)
+	job := &job{ack: &ack{queue: s.id.Load(), messages: messages, turn: s.turn.Load()}}
+	s.acking = append(s.acking, job)
+	return s.bus.writer.start(context.Background(), job)
 }
 
-// acknowledged waits for the acknowledgement on its way.
-func (s *subscription) acknowledged() error {
-	job := s.acking
-	if job == nil {
-		return nil
+// acknowledged waits until no more than left acknowledgements are on their way.
+func (s *subscription) acknowledged(left int) error {
+	for len(s.acking) > left {
+		job := s.acking[0]
+		s.acking = s.acking[1:]
+		<-job.done
+		if job.err != nil {
+			return fmt.Errorf("acknowledge %d: %w", len(job.ack.messages), job.err)
+		}
+		s.bus.count.Acknowledged.Add(int64(len(job.ack.messages)))
+		if job.ack.stale {
+			return errLeaseLost
+		}
 	}
-	s.acking = nil
-	<-job.done
-	if job.err != nil {
-		return fmt.Errorf("acknowledge %d: %w", len(job.ack.messages), job.err)
-	}
-	s.bus.count.Acknowledged.Add(int64(len(job.ack.messages)))
 	return nil
 }
 

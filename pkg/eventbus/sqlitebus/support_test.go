@@ -129,3 +129,15 @@ func (r *received) await(t *testing.T, count int) []eventbus.Delivery {
 	eventually(t, fmt.Sprintf("%d deliveries", count), func() bool { return len(r.all()) >= count })
 	return r.all()
 }
+
+// recv waits for a value.
+func recv[T any](t testing.TB, what string, c <-chan T) T {
+	t.Helper()
+	select {
+	case v := <-c:
+		return v
+	case <-time.After(patience):
+		t.Fatalf("waited in vain: %s", what)
+		panic("unreachable")
+	}
+}

@@ -35,11 +35,12 @@ type writer struct {
 	last    atomic.Pointer[error]
 }
 
-// job is one caller's work; exactly one of publish, ack and alone is set.
+// job is one caller's work; exactly one of publish, ack, note and alone is set.
 type job struct {
 	ctx     context.Context
 	publish []eventbus.Event
 	ack     *ack
+	note    *note
 	alone   func(context.Context, *sql.Conn) error // needs a transaction of its own
 
 	err  error // valid once done is closed
@@ -50,6 +51,13 @@ type job struct {
 type ack struct {
 	queue    int64
 	messages []int64
+	turn     int64 // in which they were handed out
+	stale    bool  // the answer: the turn is over
+}
+
+// note counts that a message is about to be handed out alone.
+type note struct {
+	queue, message int64
 }
 
 func (j *job) size() int {
