@@ -82,6 +82,8 @@ func unavailablePostgres(code string) bool {
 		return true
 	case code == "40001", code == "40P01", code == "55P03": // lost against others too often
 		return true
+	case code == "25P03": // the session idled in a transaction for too long and was ended
+		return true
 	case code == "25006": // read-only: a standby, after a failover
 		return true
 	}

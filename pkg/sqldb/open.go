@@ -19,6 +19,12 @@ const pingTimeout = 5 * time.Second
 //	sqlite://relative/or/path.db
 //	sqlite:///absolute/path.db
 //
+// A PostgreSQL URL takes the parameters that pgx knows, pool_max_conns among
+// them, and answer_within (a duration such as 90s; 1m without it): a server that
+// takes longer for one statement is held to be gone, and the connection with it.
+// A session that idles in a transaction is ended by the server after 10 min,
+// unless the URL has an idle_in_transaction_session_timeout.
+//
 // The error is one line that says what is wrong, without the secret. A SQLite
 // file is created when it is not there, its directory is not.
 //

@@ -23,9 +23,22 @@ const maxTries = 10
 // (pool_max_conns). An inbox keeps one while its handlers want others.
 const poolSize = 8
 
+// answerWithin is how long the server may take for one statement unless the URL
+// says otherwise (answer_within=5m).
+const answerWithin = time.Minute
+
+const answerParameter = "answer_within"
+
+// sessionSettings make the server give up a session whose client vanished
+// without a word, and with it the locks that others wait for. A transaction
+// that idles is one: handlers in it are bounded by less.
+const sessionSettings = `SET tcp_keepalives_idle = 30; SET tcp_keepalives_interval = 10; SET tcp_keepalives_count = 3;
+	SET idle_in_transaction_session_timeout = '10min'`
+
 type postgresDB struct {
-	pool *pgxpool.Pool
-	name string // user@host:port/database, for errors
+	pool   *pgxpool.Pool
+	name   string // user@host:port/database, for errors
+	within patience
 }
 
 func connectPostgres(rawURL string) (DB, error) {
@@ -41,12 +54,25 @@ func connectPostgres(rawURL string) (DB, error) {
 		config.MaxConns = poolSize
 	}
 	c := config.ConnConfig
+	within := answerWithin
+	if text, ok := c.RuntimeParams[answerParameter]; ok {
+		delete(c.RuntimeParams, answerParameter)
+		if within, err = time.ParseDuration(text); err != nil || within <= 0 {
+			return nil, fmt.Errorf("database url: %s=%q is no duration like 90s", answerParameter, text)
+		}
+	}
+	if _, ok := c.RuntimeParams["idle_in_transaction_session_timeout"]; !ok {
+		config.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
+			_, err := conn.PgConn().Exec(ctx, sessionSettings).ReadAll()
+			return err
+		}
+	}
 	name := fmt.Sprintf("%s@%s:%d/%s", c.User, c.Host, c.Port, c.Database)
 	pool, err := pgxpool.NewWithConfig(context.Background(), config)
 	if err != nil {
 		return nil, fmt.Errorf("postgres %s: %s", name, oneLine(err))
 	}
-	return &postgresDB{pool: pool, name: name}, nil
+	return &postgresDB{pool: pool, name: name, within: patience(within)}, nil
 }
 
 // Pool returns the pgx pool behind db, for what only PostgreSQL can do
@@ -97,11 +123,14 @@ func explainPostgres(err error) error {
 }
 
 func (db *postgresDB) Query(ctx context.Context, query string, args ...any) (Rows, error) {
-	return pgRowsOf(db.pool.Query(ctx, query, args...))
+	bounded := db.within.bound(ctx)
+	rows, err := db.pool.Query(bounded, query, args...)
+	return pgRowsOf(rows, err, bounded)
 }
 
 func (db *postgresDB) QueryRow(ctx context.Context, query string, args ...any) Row {
-	return pgRow{db.pool.QueryRow(ctx, query, args...)}
+	rows, err := db.Query(ctx, query, args...)
+	return pgFirst{rows, err}
 }
 
 func (db *postgresDB) Update(ctx context.Context, fn func(Tx) error) error {
@@ -122,23 +151,22 @@ func (db *postgresDB) View(ctx context.Context, fn func(Tx) error) error {
 }
 
 func (db *postgresDB) run(ctx context.Context, options pgx.TxOptions, fn func(Tx) error) error {
-	inner, err := db.pool.BeginTx(ctx, options)
+	conn, err := db.acquire(ctx)
 	if err != nil {
 		return err
 	}
-	tx := &postgresTx{tx: inner}
+	defer conn.Release()
+	tx := newPostgresTx(conn, db.within, options)
 	done := false
 	defer func() {
 		if !done { // an error, a panic, or the end of the goroutine
-			rollbackCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), pingTimeout)
-			defer cancel()
-			_ = inner.Rollback(rollbackCtx) // a connection that cannot roll back is thrown away
+			tx.rollback(ctx)
 		}
 	}()
 	if err := fn(tx); err != nil {
 		return err
 	}
-	if err := inner.Commit(ctx); err != nil {
+	if err := tx.commit(ctx); err != nil {
 		return err
 	}
 	done = true
@@ -146,6 +174,13 @@ func (db *postgresDB) run(ctx context.Context, options pgx.TxOptions, fn func(Tx
 		after()
 	}
 	return nil
+}
+
+func (db *postgresDB) acquire(ctx context.Context) (*pgxpool.Conn, error) {
+	bounded := db.within.bound(ctx)
+	defer bounded.end()
+	conn, err := db.pool.Acquire(bounded)
+	return conn, bounded.explain(err)
 }
 
 // worthRepeating reports errors after which the same transaction can succeed:
@@ -165,40 +200,3 @@ func worthRepeating(err error) bool {
 }
 
 func (db *postgresDB) standard() *sql.DB { return stdlib.OpenDBFromPool(db.pool) }
-
-type postgresTx struct {
-	tx    pgx.Tx
-	after []func()
-}
-
-func (tx *postgresTx) Query(ctx context.Context, query string, args ...any) (Rows, error) {
-	return pgRowsOf(tx.tx.Query(ctx, query, args...))
-}
-
-func (tx *postgresTx) QueryRow(ctx context.Context, query string, args ...any) Row {
-	return pgRow{tx.tx.QueryRow(ctx, query, args...)}
-}
-
-func (tx *postgresTx) Exec(ctx context.Context, query string, args ...any) (int64, error) {
-	tag, err := tx.tx.Exec(ctx, query, args...)
-	return tag.RowsAffected(), err
-}
-
-func (tx *postgresTx) AfterCommit(fn func()) { tx.after = append(tx.after, fn) }
-
-func pgRowsOf(rows pgx.Rows, err error) (Rows, error) {
-	if err != nil {
-		return nil, err
-	}
-	return rows, nil
-}
-
-type pgRow struct{ pgx.Row }
-
-func (r pgRow) Scan(dest ...any) error {
-	err := r.Row.Scan(dest...)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return ErrNoRows
-	}
-	return err
-}

@@ -32,6 +32,14 @@ type Tx interface {
 	Querier
 	// Exec runs a statement and returns how many rows it touched.
 	Exec(ctx context.Context, sql string, args ...any) (int64, error)
+	// Queue runs a statement whose result nobody needs, in the order of the
+	// calls, at the latest with the commit. On PostgreSQL queued statements
+	// share the round trip of the next one that is not, so that many of them
+	// cost hardly more than one; on SQLite they run at once. Its error is
+	// returned by the next statement, or by Update: a transaction in which a
+	// queued statement failed never commits. A statement must not need what
+	// one still queued creates (tables, types).
+	Queue(sql string, args ...any)
 	// AfterCommit runs fn once the transaction is durable, and never otherwise.
 	// Use it to wake a loop that reads what was written, never for an effect
 	// that must not be lost.

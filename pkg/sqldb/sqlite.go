@@ -97,7 +97,7 @@ func runSQLite(ctx context.Context, pool *sql.DB, fn func(Tx) error) error {
 	if err != nil {
 		return err
 	}
-	tx := &sqliteTx{tx: inner}
+	tx := &sqliteTx{ctx: ctx, tx: inner}
 	done := false
 	defer func() {
 		if !done { // an error, a panic, or the end of the goroutine
@@ -106,6 +106,9 @@ func runSQLite(ctx context.Context, pool *sql.DB, fn func(Tx) error) error {
 	}()
 	if err := fn(tx); err != nil {
 		return err
+	}
+	if tx.broken != nil {
+		return tx.broken
 	}
 	if err := inner.Commit(); err != nil {
 		return err
@@ -120,19 +123,37 @@ func runSQLite(ctx context.Context, pool *sql.DB, fn func(Tx) error) error {
 func (db *sqliteDB) standard() *sql.DB { return db.writer }
 
 type sqliteTx struct {
-	tx    *sql.Tx
-	after []func()
+	ctx    context.Context // that of Update, for what is queued
+	tx     *sql.Tx
+	broken error // of the first queued statement that failed
+	after  []func()
+}
+
+// Queue has nothing to gain from waiting: there is no round trip.
+func (tx *sqliteTx) Queue(query string, args ...any) {
+	if tx.broken == nil {
+		_, tx.broken = tx.tx.ExecContext(tx.ctx, query, args...)
+	}
 }
 
 func (tx *sqliteTx) Query(ctx context.Context, query string, args ...any) (Rows, error) {
+	if tx.broken != nil {
+		return nil, tx.broken
+	}
 	return sqliteRowsOf(tx.tx.QueryContext(ctx, query, args...))
 }
 
 func (tx *sqliteTx) QueryRow(ctx context.Context, query string, args ...any) Row {
+	if tx.broken != nil {
+		return failedRow{tx.broken}
+	}
 	return sqliteRow{tx.tx.QueryRowContext(ctx, query, args...)}
 }
 
 func (tx *sqliteTx) Exec(ctx context.Context, query string, args ...any) (int64, error) {
+	if tx.broken != nil {
+		return 0, tx.broken
+	}
 	result, err := tx.tx.ExecContext(ctx, query, args...)
 	if err != nil {
 		return 0, err
@@ -163,3 +184,7 @@ func (r sqliteRow) Scan(dest ...any) error {
 	}
 	return err
 }
+
+type failedRow struct{ err error }
+
+func (r failedRow) Scan(...any) error { return r.err }

@@ -33,6 +33,9 @@ func Run(t *testing.T, connect func(t *testing.T) sqldb.DB) {
 		{"AViewIsOneSnapshotAndCannotWrite", aViewIsOneSnapshotAndCannotWrite},
 		{"AUniqueViolationIsTold", aUniqueViolationIsTold},
 		{"AnEndedContextStopsAndRollsBack", anEndedContextStopsAndRollsBack},
+		{"QueuedStatementsRunInOrder", queuedStatementsRunInOrder},
+		{"AFailedQueuedStatementNeverCommits", aFailedQueuedStatementNeverCommits},
+		{"AnErrorDropsWhatIsQueued", anErrorDropsWhatIsQueued},
 	} {
 		t.Run(promise.name, func(t *testing.T) {
 			promise.test(t, db)
