@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
 )
@@ -15,12 +16,20 @@ type Batch struct {
 	// Position is where the log has been read to: following from here misses
 	// nothing and repeats nothing.
 	Position Position
-	// CaughtUp says that the end of the log was reached at the time.
+	// CaughtUp says that the end of the log was reached at the time. Position is
+	// then no less than what [Store.End] gave when following began.
 	CaughtUp bool
 }
 
-// maxBatch bounds the events of a batch, and with it memory.
-const maxBatch = 512
+// maxBatch and maxBatchBytes bound a batch, and with it memory. The event that
+// goes beyond the second is the last of its batch.
+const (
+	maxBatch      = 512
+	maxBatchBytes = 4 << 20
+)
+
+// maxReceived bounds what the client has read and nobody has taken yet.
+const maxReceived = 64
 
 // Follow hands the committed events of all streams whose names start with one
 // of the prefixes to handle, in log order and without gaps, beginning after
@@ -40,12 +49,18 @@ func (s *Store) Follow(
 	}
 	defer session.leave()
 	ctx, cancel := context.WithCancel(ctx)
+	// Before subscribing: a subscription that has caught up has passed it.
+	end, err := callOn(ctx, s, session, readingEnd)
+	if err != nil {
+		cancel()
+		return fmt.Errorf("follow %v: %w", prefixes, err)
+	}
 	subscription, err := s.subscribe(ctx, session, after, prefixes)
 	if err != nil {
 		cancel()
 		return fmt.Errorf("follow %v: %w", prefixes, err)
 	}
-	received := make(chan *esdb.SubscriptionEvent, maxBatch)
+	received := make(chan *esdb.SubscriptionEvent, maxReceived)
 	go receive(ctx, subscription, received)
 	defer func() { // nothing of the subscription stays behind
 		cancel()
@@ -61,11 +76,42 @@ func (s *Store) Follow(
 			}
 			return fmt.Errorf("follow %v: %w", prefixes, err)
 		}
+		if batch.CaughtUp {
+			// The last events may be of other streams, too few for the server to
+			// tell how far it has looked.
+			batch.Position = max(batch.Position, end)
+		}
 		if err := handle(ctx, batch); err != nil {
 			return err
 		}
 		at = batch.Position
 	}
+}
+
+// End is the position of the last event in the log, whatever its stream; 0 when
+// there is none. Following has missed nothing when it has come this far.
+func (s *Store) End(ctx context.Context) (Position, error) {
+	end, err := call(ctx, s, readingEnd)
+	if err != nil {
+		return 0, fmt.Errorf("end of the log: %w", err)
+	}
+	return end, nil
+}
+
+func readingEnd(ctx context.Context, client *esdb.Client) (Position, error) {
+	read, err := client.ReadAll(ctx, esdb.ReadAllOptions{Direction: esdb.Backwards, From: esdb.End{}}, 1)
+	if err != nil {
+		return 0, err
+	}
+	defer read.Close()
+	last, err := read.Recv()
+	if errors.Is(err, io.EOF) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	return Position(last.OriginalEvent().Position.Commit), nil
 }
 
 func (s *Store) subscribe(
@@ -107,7 +153,8 @@ func gather(
 	ctx context.Context, gone <-chan struct{}, received <-chan *esdb.SubscriptionEvent, at Position,
 ) (Batch, error) {
 	batch := Batch{Position: at}
-	for count := 0; count < maxBatch; count++ {
+	bytes := 0
+	for count := 0; count < maxBatch && bytes < maxBatchBytes; count++ {
 		var message *esdb.SubscriptionEvent
 		if count == 0 {
 			select {
@@ -130,22 +177,26 @@ func gather(
 			}
 			return batch, dropped(ctx, message)
 		}
-		batch.add(message)
+		bytes += batch.add(message)
 	}
 	return batch, nil
 }
 
-func (b *Batch) add(message *esdb.SubscriptionEvent) {
+// add returns how many bytes it has added.
+func (b *Batch) add(message *esdb.SubscriptionEvent) (bytes int) {
 	switch {
 	case message.EventAppeared != nil:
-		event := recorded(message.EventAppeared.OriginalEvent())
+		original := message.EventAppeared.OriginalEvent()
+		event := recorded(original)
 		b.Events = append(b.Events, event)
 		b.Position, b.CaughtUp = event.Position, false
+		return len(original.Data) + len(original.UserMetadata)
 	case message.CheckPointReached != nil:
 		b.Position = max(b.Position, Position(message.CheckPointReached.Commit))
 	case message.CaughtUp != nil:
 		b.CaughtUp = true
 	}
+	return 0
 }
 
 func dropped(ctx context.Context, message *esdb.SubscriptionEvent) error {

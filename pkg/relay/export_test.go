@@ -1,15 +1,8 @@
 package relay
 
-import (
-	"time"
+import "time"
 
-	"orderflow/pkg/sqldb"
-)
-
-// LeaseTTL is what a relay of the product uses.
-const LeaseTTL = leaseTTL
-
-// SetLeaseTTL shortens the wait of a test for a lease that runs out.
-func (r *Relay) SetLeaseTTL(d time.Duration) {
-	r.lease = sqldb.NewLease(r.config.DB, "relay-"+r.config.Name, "test", d)
+// Stuck is what [Relay.Ready] would say of the pipeline after so much time.
+func (r *Relay) Stuck(after time.Duration) error {
+	return r.progress.now().stuck(time.Now().Add(after))
 }

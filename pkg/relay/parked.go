@@ -73,6 +73,16 @@ func (r *Relay) DeadLetter(ctx context.Context, id string) (Parked, error) {
 	return found[0], nil
 }
 
+// ParkedCount counts the events that wait for a person.
+func (r *Relay) ParkedCount(ctx context.Context) (int, error) {
+	var n int
+	err := r.config.DB.QueryRow(ctx, `SELECT count(*) FROM relay_parked WHERE name = $1`, r.config.Name).Scan(&n)
+	if err != nil {
+		return 0, fmt.Errorf("count the parked events of relay %s: %w", r.config.Name, err)
+	}
+	return n, nil
+}
+
 func (r *Relay) parked(ctx context.Context, where string, args ...any) ([]Parked, error) {
 	rows, err := r.config.DB.Query(ctx, `SELECT seq, id, stream, revision, position, type, reason, parked_at
 		FROM relay_parked WHERE name = $1 AND `+where, append([]any{r.config.Name}, args...)...)
@@ -119,7 +129,7 @@ func (r *Relay) Redrive(ctx context.Context, id string) error {
 		}
 	}
 	return r.config.DB.Update(ctx, func(tx sqldb.Tx) error {
-		if err := r.note(ctx, tx, sqldb.Micros(time.Now()), translated); err != nil {
+		if err := r.dialect.note(ctx, tx, r.config.Name, sqldb.Micros(time.Now()), translated); err != nil {
 			return err
 		}
 		_, err := tx.Exec(ctx, `DELETE FROM relay_parked WHERE name = $1 AND id = $2`, r.config.Name, id)

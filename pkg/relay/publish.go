@@ -4,51 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"orderflow/pkg/es"
 	"orderflow/pkg/eventbus"
 	"orderflow/pkg/sqldb"
 )
 
-// savePatience bounds how long a relay that was asked to stop waits for its
-// database.
-const savePatience = 5 * time.Second
-
 // announcement is a committed event with what announces it.
 type announcement struct {
 	of     es.Recorded
 	events []eventbus.Event
-}
-
-// publish announces one batch and then moves the checkpoint over it.
-func (r *Relay) publish(ctx context.Context, epoch int64, batch es.Batch) error {
-	announcements, failed, err := r.translateAll(ctx, batch.Events)
-	if err != nil {
-		return fmt.Errorf("relay %s: %w", r.config.Name, err)
-	}
-	if len(announcements) == 0 && len(failed) == 0 && !batch.CaughtUp && !r.due() {
-		return nil
-	}
-	sent, refused, err := r.send(ctx, announcements)
-	if err != nil {
-		return fmt.Errorf("relay %s: %w", r.config.Name, err)
-	}
-	failed = append(failed, refused...)
-	// Also when the relay has just been asked to stop: what the bus has need not
-	// be published again.
-	saving, cancel := context.WithTimeout(context.WithoutCancel(ctx), savePatience)
-	defer cancel()
-	if err := r.save(saving, epoch, batch.Position, sent, failed); err != nil {
-		return fmt.Errorf("relay %s: checkpoint %d: %w", r.config.Name, batch.Position, err)
-	}
-	for _, p := range failed {
-		r.config.Log.ErrorContext(ctx, "committed event cannot be announced: parked",
-			"stream", p.Stream, "revision", p.Revision, "type", p.Type, "error", p.Reason)
-	}
-	r.count(len(sent), len(failed))
-	r.prune(ctx)
-	return nil
 }
 
 // translateAll returns an error only for what is expected to pass.

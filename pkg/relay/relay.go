@@ -1,13 +1,15 @@
 package relay
 
 import (
+	"cmp"
 	"context"
 	"embed"
+	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
 	"os"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"orderflow/pkg/es"
@@ -19,11 +21,12 @@ import (
 var migrations embed.FS
 
 const (
-	// leaseTTL is how long publishing stands still after the active process was
-	// killed.
-	leaseTTL = 5 * time.Second
-	// retention is how long publications stay for tracing.
-	retention = 7 * 24 * time.Hour
+	// DefaultLeaseTTL leaves a second of the five within which another process
+	// takes over for noticing, reading the checkpoint and following.
+	DefaultLeaseTTL = 4 * time.Second
+	// DefaultWindow makes the confirm that each window waits for at its end a
+	// small part of its time.
+	DefaultWindow = 2000
 	// checkpointEvery bounds how often progress over events that are none of
 	// ours is written down, but for the end of the log, when it is reached.
 	checkpointEvery = 5 * time.Second
@@ -50,19 +53,35 @@ type Config struct {
 	// Temporary recognises errors of Translate that mean "what I need does not
 	// work at the moment": they stop the relay for a while and park nothing.
 	Temporary func(error) bool
-	Log       *slog.Logger
+	// Window is about how many integration events are published at once;
+	// 0 means [DefaultWindow]. A window is what is there, never waited for: it
+	// fills only when there is a backlog.
+	Window int
+	// LeaseTTL is how long publishing stands still after the active process was
+	// killed; 0 means [DefaultLeaseTTL]. A process that is not given the
+	// processor, or its database, for that long loses its turn.
+	LeaseTTL time.Duration
+	// Log is told what is parked; nil discards it.
+	Log *slog.Logger
 }
 
 // Relay publishes one service's committed events. Safe for concurrent use.
 type Relay struct {
-	config Config
-	lease  *sqldb.Lease
+	config   Config
+	lease    *sqldb.Lease
+	dialect  dialect
+	progress progress
 
-	mu         sync.Mutex
-	savedAt    time.Time
-	prunedAt   time.Time
-	sent       int64
-	parkedHere int64
+	sent, parkedHere atomic.Int64
+}
+
+// dialect is what differs between the databases.
+type dialect interface {
+	// note writes down what was published.
+	note(ctx context.Context, tx sqldb.Tx, name string, now int64, events []eventbus.Event) error
+	// forget removes publications from before a time, at most some thousands,
+	// and reports how many.
+	forget(ctx context.Context, tx sqldb.Tx, before int64) (int64, error)
 }
 
 // Migrate creates and updates the tables of relays.
@@ -84,46 +103,46 @@ func New(config Config) *Relay {
 		host = "unknown"
 	}
 	holder := fmt.Sprintf("%s/%d", host, os.Getpid())
-	return &Relay{config: config, lease: sqldb.NewLease(config.DB, "relay-"+config.Name, holder, leaseTTL)}
+	config.Window = cmp.Or(config.Window, DefaultWindow)
+	config.LeaseTTL = cmp.Or(config.LeaseTTL, DefaultLeaseTTL)
+	if config.Log == nil {
+		config.Log = slog.New(slog.DiscardHandler)
+	}
+	r := &Relay{config: config, dialect: sqlite{}, lease: sqldb.NewLease(config.DB, leaseName(config.Name), holder, config.LeaseTTL)}
+	if config.DB.Dialect() == sqldb.Postgres {
+		r.dialect = postgres{}
+	}
+	return r
 }
+
+// leaseName is the lease that elects the active relay of a service.
+func leaseName(name string) string { return "relay-" + name }
 
 // Run waits for its turn, then publishes until ctx ends (nil), or something it
 // needs does not work (an error; call it again).
 func (r *Relay) Run(ctx context.Context) error {
-	err := r.lease.Run(ctx, func(ctx context.Context, epoch int64) error {
-		at, err := r.checkpoint(ctx)
-		if err != nil {
-			return err
-		}
-		return r.config.Store.Follow(ctx, at, r.config.Prefixes, func(ctx context.Context, batch es.Batch) error {
-			return r.publish(ctx, epoch, batch)
-		})
-	})
+	err := r.lease.Run(ctx, r.lead)
 	if ctx.Err() != nil {
 		return nil //nolint:nilerr // asked to stop
 	}
 	return err
 }
 
-func (r *Relay) count(sent, parked int) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.savedAt = time.Now()
-	r.sent += int64(sent)
-	r.parkedHere += int64(parked)
+// lead publishes for as long as this process is the active one.
+func (r *Relay) lead(ctx context.Context, epoch int64) error {
+	at, err := r.checkpoint(ctx)
+	if err != nil {
+		return err
+	}
+	r.progress.begin(at)
+	defer r.progress.end()
+	for {
+		err := r.follow(ctx, epoch)
+		if !errors.Is(err, errQuiet) || ctx.Err() != nil {
+			return err
+		}
+	}
 }
-
-// due says that the checkpoint is worth writing although nothing was published.
-func (r *Relay) due() bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return time.Since(r.savedAt) > checkpointEvery
-}
-
-// Ready returns nil while this process publishes or stands by for one that
-// does, as far as the database could be asked; otherwise why not. It does not
-// look at the event store and the bus, which have a say of their own.
-func (r *Relay) Ready() error { return r.lease.Err() }
 
 // Stats counts since the start of the process.
 type Stats struct {
@@ -132,8 +151,4 @@ type Stats struct {
 }
 
 // Stats returns the counters of this process.
-func (r *Relay) Stats() Stats {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return Stats{Published: r.sent, Parked: r.parkedHere}
-}
+func (r *Relay) Stats() Stats { return Stats{Published: r.sent.Load(), Parked: r.parkedHere.Load()} }

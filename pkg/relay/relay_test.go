@@ -124,8 +124,8 @@ func TestARelayThatDiesBetweenPublishingAndSavingPublishesAgainUnderTheSameIDs(t
 			cuttable.Cut(true)
 			return nil
 		}
+		w.ttl = 300 * time.Millisecond
 		r := w.relay(cuttable)
-		r.SetLeaseTTL(300 * time.Millisecond)
 		if err := r.Run(t.Context()); !sqldb.IsUnavailable(err) {
 			t.Fatalf("got %v, want the error of the database", err)
 		}
@@ -198,16 +198,11 @@ func TestOneRelayPublishesAndAnotherTakesOverWhenItEnds(t *testing.T) {
 }
 
 func TestAnotherRelayTakesOverFromOneThatIsCutOff(t *testing.T) {
-	if relay.LeaseTTL > 5*time.Second {
-		t.Errorf("publishing stands still for %s after a crash", relay.LeaseTTL)
-	}
 	sqldbtest.Each(t, func(t *testing.T, db sqldb.DB) {
 		w := newWorld(t, db)
 		cuttable := &sqldbtest.Cuttable{DB: db}
+		w.ttl = 300 * time.Millisecond
 		first, second := w.relay(cuttable), w.relay(db)
-		for _, r := range []*relay.Relay{first, second} {
-			r.SetLeaseTTL(300 * time.Millisecond)
-		}
 		defer w.run(first)()
 		w.commit(order(1), "placed")
 		w.caughtUp()

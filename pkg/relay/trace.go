@@ -8,6 +8,13 @@ import (
 	"orderflow/pkg/sqldb"
 )
 
+const (
+	// retention is how long publications stay for tracing.
+	retention = 7 * 24 * time.Hour
+	// forgetEvery is how often older ones are removed.
+	forgetEvery = time.Hour
+)
+
 // Published is one announcement, for people who look into what happened.
 type Published struct {
 	ID, Type, Subject          string
@@ -44,4 +51,31 @@ func (r *Relay) ParkedOf(ctx context.Context, aggregate string) ([]Parked, error
 		args[i] = prefix + aggregate
 	}
 	return r.parked(ctx, `stream IN `+sqldb.List(2, len(args))+` ORDER BY position`, args...)
+}
+
+// forgetOld removes old publications now and then until ctx ends, some at a time
+// so that nobody waits long for them. That it did not work is no reason to stop
+// publishing: it is tried again.
+func (r *Relay) forgetOld(ctx context.Context) error {
+	ticker := time.NewTicker(forgetEvery)
+	defer ticker.Stop()
+	for {
+		forgotten := int64(1)
+		var err error
+		for forgotten > 0 && err == nil {
+			err = r.config.DB.Update(ctx, func(tx sqldb.Tx) error {
+				var err error
+				forgotten, err = r.dialect.forget(ctx, tx, sqldb.Micros(time.Now().Add(-retention)))
+				return err
+			})
+		}
+		if err != nil && ctx.Err() == nil {
+			r.config.Log.WarnContext(ctx, "old publications are not forgotten", "error", err)
+		}
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 }

@@ -35,11 +35,12 @@ var (
 
 // world is an event store, a database and a bus, with relays between them.
 type world struct {
-	t      *testing.T
+	t      testing.TB
 	server *esdbservertest.Server
 	store  *es.Store
 	db     sqldb.DB
 	bus    *fakeBus
+	ttl    time.Duration // of the lease; 0 means the default
 
 	mu      sync.Mutex
 	healed  bool // whether what was untranslatable has become translatable
@@ -47,7 +48,7 @@ type world struct {
 	refused int  // how often it did
 }
 
-func newWorld(t *testing.T, db sqldb.DB, options ...esdbservertest.Option) *world {
+func newWorld(t testing.TB, db sqldb.DB, options ...esdbservertest.Option) *world {
 	t.Helper()
 	if err := relay.Migrate(t.Context(), db); err != nil {
 		t.Fatal(err)
@@ -67,7 +68,7 @@ func (w *world) relay(db sqldb.DB) *relay.Relay {
 	return relay.New(relay.Config{
 		Name: "order", Store: w.store, Prefixes: []string{"order-", "return-"}, DB: db, Bus: w.bus, Translate: w.translate,
 		Temporary: func(err error) bool { return errors.Is(err, errTemporary) },
-		Log:       slog.New(slog.DiscardHandler),
+		LeaseTTL:  w.ttl,
 	})
 }
 

@@ -108,7 +108,7 @@ func (l *Lease) note(holding bool, err error) {
 func (l *Lease) acquire(ctx context.Context) (epoch int64, until time.Time, ok bool) {
 	for {
 		asked := time.Now()
-		epoch, err := l.try(ctx)
+		epoch, left, err := l.try(ctx)
 		if ctx.Err() != nil {
 			if epoch > 0 { // taken while being told to stop: the next one must not wait for it
 				l.release(ctx, epoch)
@@ -120,14 +120,26 @@ func (l *Lease) acquire(ctx context.Context) (epoch int64, until time.Time, ok b
 			return epoch, asked.Add(l.ttl), true
 		}
 		l.note(false, err)
-		if sleep(ctx, min(max(l.ttl/10, 10*time.Millisecond), 500*time.Millisecond)) != nil {
+		if sleep(ctx, l.pause(left)) != nil {
 			return 0, time.Time{}, false
 		}
 	}
 }
 
-// try returns 0 when somebody else has the lease.
-func (l *Lease) try(ctx context.Context) (epoch int64, err error) {
+// pause is how long one who stands by waits before it asks again: until the
+// lease ends if it is not renewed, so that nothing is added to its time to live,
+// but not for long, as it may be released before.
+func (l *Lease) pause(left time.Duration) time.Duration {
+	poll := min(max(l.ttl/10, 10*time.Millisecond), 500*time.Millisecond)
+	if left <= 0 { // it could not be asked, or somebody else was faster
+		return poll
+	}
+	return min(poll, left+time.Millisecond)
+}
+
+// try returns 0 when somebody else has the lease, and for how long it has that
+// if it does not renew it.
+func (l *Lease) try(ctx context.Context) (epoch int64, left time.Duration, err error) {
 	now := clock(l.db.Dialect())
 	ctx, cancel := context.WithTimeout(ctx, max(l.ttl, time.Second))
 	defer cancel()
@@ -135,14 +147,14 @@ func (l *Lease) try(ctx context.Context) (epoch int64, err error) {
 	// lease would be held by nobody: taking it is carried through.
 	taking, stop := context.WithTimeout(context.WithoutCancel(ctx), pingTimeout)
 	defer stop()
-	var left int64
+	var micros int64
 	// Standing by only reads, so that it takes no lock from those who work.
-	err = l.db.QueryRow(ctx, `SELECT expires_at - `+now+` FROM lease WHERE name = $1`, l.name).Scan(&left)
-	if err == nil && left > 0 {
-		return 0, nil
+	err = l.db.QueryRow(ctx, `SELECT expires_at - `+now+` FROM lease WHERE name = $1`, l.name).Scan(&micros)
+	if err == nil && micros > 0 {
+		return 0, time.Duration(micros) * time.Microsecond, nil
 	}
 	if err != nil && !errors.Is(err, ErrNoRows) {
-		return 0, fmt.Errorf("lease %s: %w", l.name, err)
+		return 0, 0, fmt.Errorf("lease %s: %w", l.name, err)
 	}
 	err = l.db.Update(taking, func(tx Tx) error {
 		return tx.QueryRow(taking, `INSERT INTO lease (name, holder, epoch, expires_at) VALUES ($1, $2, 1, `+now+` + $3)
@@ -151,12 +163,12 @@ func (l *Lease) try(ctx context.Context) (epoch int64, err error) {
 			RETURNING epoch`, l.name, l.holder, l.ttl.Microseconds()).Scan(&epoch)
 	})
 	if errors.Is(err, ErrNoRows) {
-		return 0, nil // somebody was faster
+		return 0, 0, nil // somebody was faster
 	}
 	if err != nil {
-		return 0, fmt.Errorf("lease %s: %w", l.name, err)
+		return 0, 0, fmt.Errorf("lease %s: %w", l.name, err)
 	}
-	return epoch, nil
+	return epoch, 0, nil
 }
 
 // hold runs fn while it keeps the lease alive on the side. lost tells that the

@@ -1,0 +1,279 @@
+package relay_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
+	"github.com/google/uuid"
+	amqp "github.com/rabbitmq/amqp091-go"
+
+	"orderflow/pkg/cause"
+	"orderflow/pkg/es"
+	"orderflow/pkg/eventbus"
+	"orderflow/pkg/eventbus/rabbitmq"
+	"orderflow/pkg/relay"
+	"orderflow/pkg/sqldb"
+	"orderflow/pkg/sqldb/sqldbtest"
+)
+
+const (
+	benchEvents  = 20_000 // a round
+	benchStreams = 200
+)
+
+// BenchmarkRelay moves committed events from the embedded event store to a
+// quorum queue of RabbitMQ: reading, translating, publishing with confirms, the
+// rows for tracing and the checkpoint. Each round is followed by the two limits,
+// on the same machine in the same state: publishing the same bodies through the
+// same exchange with the bare client and a window of 1,024, and following the
+// same events without doing anything with them. A relay cannot be faster than
+// the slower of the two.
+func BenchmarkRelay(b *testing.B) {
+	for _, database := range []struct {
+		name string
+		open func(testing.TB) sqldb.DB
+	}{{"sqlite", sqldbtest.SQLite}, {"postgres", sqldbtest.Postgres}} {
+		b.Run(database.name, func(b *testing.B) {
+			w := newWorld(b, database.open(b))
+			broker := openBroker(b)
+			var bodies []eventbus.Event
+			r := relay.New(relay.Config{
+				Name: "order", Store: w.store, Prefixes: []string{"order-"}, DB: w.db, Bus: broker.bus, Translate: repriced,
+			})
+			var relaying, publishing, following time.Duration
+			rounds := 0
+			for b.Loop() {
+				rounds++
+				before := es.Position(w.checkpoint())
+				w.fill(b)
+				if bodies == nil {
+					bodies = w.translated(b, before)
+				}
+				broker.purge(b)
+				end, err := w.store.End(b.Context())
+				if err != nil {
+					b.Fatal(err)
+				}
+				relaying += elapsed(func() {
+					stop := w.run(r)
+					sqldbtest.Eventually(b, "the relay reached the end of the log", func() bool {
+						return w.checkpoint() >= int(end)
+					})
+					stop()
+				})
+				broker.purge(b)
+				publishing += elapsed(func() { broker.publishRaw(b, bodies) })
+				following += elapsed(func() { w.followAlone(b, before) })
+			}
+			total := float64(rounds * benchEvents)
+			b.ReportMetric(total/relaying.Seconds(), "relay/s")
+			b.ReportMetric(total/publishing.Seconds(), "raw-publish/s")
+			b.ReportMetric(total/following.Seconds(), "follow/s")
+			b.ReportMetric(publishing.Seconds()/relaying.Seconds(), "of-raw-publish")
+			b.ReportMetric((publishing+following).Seconds()/relaying.Seconds(), "of-both-in-turn")
+			b.ReportMetric(0, "ns/op")
+		})
+	}
+}
+
+func elapsed(work func()) time.Duration {
+	began := time.Now()
+	work()
+	return time.Since(began)
+}
+
+// placed is what an event of the benchmark says.
+type placed struct {
+	CustomerID string `json:"customerId"`
+	Lines      []struct {
+		SKU      string `json:"sku"`
+		Quantity int    `json:"quantity"`
+	} `json:"lines"`
+	Total int64 `json:"total"`
+}
+
+// repriced reads and writes the data, as the translation of a service does.
+func repriced(_ context.Context, r es.Recorded) ([]eventbus.Event, error) {
+	var data placed
+	if err := json.Unmarshal(r.Data, &data); err != nil {
+		return nil, err
+	}
+	text, err := json.Marshal(data)
+	if err != nil {
+		return nil, err
+	}
+	const typ = "order.events.placed.v1"
+	return []eventbus.Event{{
+		ID: cause.IntegrationID(r.ID, typ).String(), Source: "/orderflow/order", Type: typ, Subject: r.AggregateID().String(),
+		Time: r.At, Data: text, Sequence: int64(r.Revision), CorrelationID: r.Metadata.CorrelationID, CausationID: r.Metadata.CausationID,
+	}}, nil
+}
+
+// fill commits a round.
+func (w *world) fill(b *testing.B) {
+	b.Helper()
+	client := w.server.Client(b)
+	data := []byte(`{"customerId":"0190a1b2-0000-7000-8000-000000000001","lines":[{"sku":"mug","quantity":2},{"sku":"pen","quantity":1},` +
+		`{"sku":"` + strings.Repeat("p", 60) + `","quantity":3}],"total":12345}`)
+	metadata := []byte(`{"version":1,"$correlationId":"0190a1b2-0000-7000-8000-000000000002","$causationId":"0190a1b2-0000-7000-8000-000000000003"}`)
+	for stream := range benchStreams {
+		events := make([]esdb.EventData, benchEvents/benchStreams)
+		for i := range events {
+			events[i] = esdb.EventData{EventID: uuid.New(), EventType: "placed", ContentType: esdb.ContentTypeJson, Data: data, Metadata: metadata}
+		}
+		if _, err := client.AppendToStream(b.Context(), "order-"+order(stream), esdb.AppendToStreamOptions{}, events...); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+var errEnough = errors.New("enough")
+
+// followAlone reads a round and does nothing with it.
+func (w *world) followAlone(b *testing.B, after es.Position) {
+	b.Helper()
+	seen := 0
+	err := w.store.Follow(b.Context(), after, []string{"order-"}, func(_ context.Context, batch es.Batch) error {
+		if seen += len(batch.Events); seen >= benchEvents {
+			return errEnough
+		}
+		return nil
+	})
+	if !errors.Is(err, errEnough) {
+		b.Fatal(err)
+	}
+}
+
+func (w *world) translated(b *testing.B, after es.Position) (all []eventbus.Event) {
+	b.Helper()
+	err := w.store.Follow(b.Context(), after, []string{"order-"}, func(ctx context.Context, batch es.Batch) error {
+		for _, r := range batch.Events {
+			events, err := repriced(ctx, r)
+			if err != nil {
+				return err
+			}
+			all = append(all, events...)
+		}
+		if len(all) >= benchEvents {
+			return errEnough
+		}
+		return nil
+	})
+	if !errors.Is(err, errEnough) {
+		b.Fatal(err)
+	}
+	return all
+}
+
+// broker is a RabbitMQ with one quorum queue for everything.
+type broker struct {
+	bus       *rabbitmq.Bus
+	conn      *amqp.Connection
+	namespace string
+}
+
+func openBroker(b *testing.B) *broker {
+	b.Helper()
+	url := os.Getenv("TEST_AMQP_URL")
+	if url == "" {
+		url = "amqp://guest:guest@127.0.0.1:5672/"
+	}
+	conn, err := amqp.Dial(url)
+	if err != nil {
+		if os.Getenv("REQUIRE_REAL") == "1" {
+			b.Fatal(err)
+		}
+		b.Skip(err)
+	}
+	b.Cleanup(func() { _ = conn.Close() })
+	namespace := fmt.Sprintf("relay%d", time.Now().UnixNano())
+	bus, err := rabbitmq.Open(b.Context(), rabbitmq.Config{URL: url, Namespace: namespace})
+	if err != nil {
+		b.Fatal(err)
+	}
+	queue := eventbus.Queue{Name: "all", Patterns: []string{"#"}}
+	subscription, err := bus.Subscribe(b.Context(), queue, func(context.Context, []eventbus.Delivery) error { return nil })
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := subscription.Close(b.Context()); err != nil {
+		b.Fatal(err)
+	}
+	k := &broker{bus, conn, namespace}
+	b.Cleanup(func() { k.remove(b) })
+	return k
+}
+
+func (k *broker) remove(b *testing.B) {
+	if err := k.bus.Close(context.Background()); err != nil {
+		b.Error(err)
+	}
+	ch := k.channel(b)
+	defer ch.Close()
+	for _, queue := range []string{"all", "all.dead", "unrouted"} {
+		if _, err := ch.QueueDelete(k.namespace+"."+queue, false, false, false); err != nil {
+			b.Error(err)
+		}
+	}
+	for _, exchange := range []string{"events", "commands", "unrouted", "dead"} {
+		if err := ch.ExchangeDelete(k.namespace+"."+exchange, false, false); err != nil {
+			b.Error(err)
+		}
+	}
+}
+
+func (k *broker) channel(b *testing.B) *amqp.Channel {
+	b.Helper()
+	ch, err := k.conn.Channel()
+	if err != nil {
+		b.Fatal(err)
+	}
+	return ch
+}
+
+func (k *broker) purge(b *testing.B) {
+	b.Helper()
+	ch := k.channel(b)
+	defer ch.Close()
+	if _, err := ch.QueuePurge(k.namespace+".all", false); err != nil {
+		b.Fatal(err)
+	}
+}
+
+// publishRaw publishes with the bare client as well as it can be done.
+func (k *broker) publishRaw(b *testing.B, events []eventbus.Event) {
+	b.Helper()
+	const window = 1024
+	ch := k.channel(b)
+	defer ch.Close()
+	if err := ch.Confirm(false); err != nil {
+		b.Fatal(err)
+	}
+	var waiting []*amqp.DeferredConfirmation
+	settle := func(down int) {
+		for len(waiting) > down {
+			if !waiting[0].Wait() {
+				b.Fatal("not confirmed")
+			}
+			waiting = waiting[1:]
+		}
+	}
+	for _, e := range events {
+		confirmation, err := ch.PublishWithDeferredConfirm(k.namespace+".events", e.Type, true, false, amqp.Publishing{
+			ContentType: "application/json", DeliveryMode: amqp.Persistent, MessageId: e.ID, Body: e.Data,
+		})
+		if err != nil {
+			b.Fatal(err)
+		}
+		waiting = append(waiting, confirmation)
+		settle(window - 1)
+	}
+	settle(0)
+}
