@@ -6,3 +6,8 @@ import "time"
 func (r *Relay) Stuck(after time.Duration) error {
 	return r.progress.now().stuck(time.Now().Add(after))
 }
+
+// TrustSubscriptionsFor shortens how long a subscription may bring nothing.
+func (r *Relay) TrustSubscriptionsFor(d time.Duration) {
+	r.patience = patience{look: d / 4, quiet: d}
+}

@@ -23,6 +23,9 @@ const (
 	stuckAfter = 15 * time.Second
 )
 
+// patience is for how long a subscription is trusted.
+type patience struct{ look, quiet time.Duration }
+
 // errQuiet ends a pipeline whose subscription brings nothing although the log
 // goes on. The events there may all be of other streams, and then nothing is
 // wrong; or the subscription is dead, which looks the same from here. Making it
@@ -125,9 +128,9 @@ func (p *progress) looked(end es.Position, err error) {
 	})
 }
 
-// quiet says that the subscription owes something for a long time.
-func (s standing) quiet(now time.Time) bool {
-	return s.read < s.logEnd && s.done == s.read && now.Sub(s.readAt) > quietFor
+// quiet says that the subscription has owed something for so long.
+func (s standing) quiet(d time.Duration) bool {
+	return s.read < s.logEnd && s.done == s.read && time.Since(s.readAt) > d
 }
 
 // stuck says why there is no progress, or nil when there is, or none is due.
@@ -165,7 +168,7 @@ func (s standing) behind() uint64 {
 // watch compares the relay with the log until ctx ends, or the subscription has
 // to be made anew.
 func (r *Relay) watch(ctx context.Context) error {
-	ticker := time.NewTicker(lookEvery)
+	ticker := time.NewTicker(r.patience.look)
 	defer ticker.Stop()
 	for {
 		looking, cancel := context.WithTimeout(ctx, lookPatience)
@@ -175,7 +178,7 @@ func (r *Relay) watch(ctx context.Context) error {
 			return ctx.Err()
 		}
 		r.progress.looked(end, err)
-		if r.progress.now().quiet(time.Now()) {
+		if r.progress.now().quiet(r.patience.quiet) {
 			return errQuiet
 		}
 		select {
@@ -215,10 +218,9 @@ func (r *Relay) Stalled() time.Duration {
 }
 
 // Lag counts the positions between what has been announced and the end of the
-// log, whichever process announces. What a position is, is the event store's to
-// say: events of all streams in the embedded one, bytes of the log in
-// EventStoreDB. It is 0 when nothing waits, and otherwise good for telling
-// whether it grows or shrinks.
+// log, whichever process announces. A position is about a byte of the log, of all
+// streams. 0 means that nothing waits; what else it is says whether the lag
+// grows or shrinks.
 func (r *Relay) Lag(ctx context.Context) (int64, error) {
 	end, err := r.config.Store.End(ctx)
 	if err != nil {

@@ -71,6 +71,7 @@ type Relay struct {
 	lease    *sqldb.Lease
 	dialect  dialect
 	progress progress
+	patience patience
 
 	sent, parkedHere atomic.Int64
 }
@@ -108,7 +109,10 @@ func New(config Config) *Relay {
 	if config.Log == nil {
 		config.Log = slog.New(slog.DiscardHandler)
 	}
-	r := &Relay{config: config, dialect: sqlite{}, lease: sqldb.NewLease(config.DB, leaseName(config.Name), holder, config.LeaseTTL)}
+	r := &Relay{
+		config: config, dialect: sqlite{}, patience: patience{look: lookEvery, quiet: quietFor},
+		lease: sqldb.NewLease(config.DB, leaseName(config.Name), holder, config.LeaseTTL),
+	}
 	if config.DB.Dialect() == sqldb.Postgres {
 		r.dialect = postgres{}
 	}

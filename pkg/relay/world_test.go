@@ -46,6 +46,7 @@ type world struct {
 	healed  bool // whether what was untranslatable has become translatable
 	outage  bool // whether translating hits a temporary error
 	refused int  // how often it did
+	seen    int  // events that were translated
 }
 
 func newWorld(t testing.TB, db sqldb.DB, options ...esdbservertest.Option) *world {
@@ -76,6 +77,7 @@ func (w *world) relay(db sqldb.DB) *relay.Relay {
 func (w *world) translate(_ context.Context, r es.Recorded) ([]eventbus.Event, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.seen++
 	event := func(typ string) eventbus.Event {
 		return eventbus.Event{
 			ID: cause.IntegrationID(r.ID, typ).String(), Source: "/orderflow/order", Type: typ,
@@ -111,6 +113,12 @@ func (w *world) set(change func()) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	change()
+}
+
+func (w *world) translations() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.seen
 }
 
 func order(n int) string { return fmt.Sprintf("00000000-0000-7000-8000-%012d", n) }

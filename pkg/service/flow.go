@@ -62,6 +62,6 @@ func (s *Service) Publish(out *outbox.Outbox) {
 // Relay keeps a relay going.
 func (s *Service) Relay(r *relay.Relay) {
 	s.Loop("relay", r.Run)
-	s.Check("relay: lease", func(context.Context) error { return r.Ready() })
+	s.Check("relay: publishing", func(context.Context) error { return r.Ready() })
 	s.relayMetrics(r)
 }

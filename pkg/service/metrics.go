@@ -149,4 +149,18 @@ func (s *Service) outboxMetrics(out *outbox.Outbox) {
 func (s *Service) relayMetrics(r *relay.Relay) {
 	s.Count("orderflow_relay_published_total", "Integration events confirmed by the bus.", func() int64 { return r.Stats().Published })
 	s.Count("orderflow_relay_parked_total", "Committed events that could not be announced.", func() int64 { return r.Stats().Parked })
+	s.Gauge("orderflow_relay_parked", "Committed events that wait for a person.", r.ParkedCount)
+	s.Gauge("orderflow_relay_lag_positions", "Positions of the event store's log that are not announced yet.", func(ctx context.Context) (int, error) {
+		lag, err := r.Lag(ctx)
+		return int(lag), err
+	})
+	s.Gauge("orderflow_relay_stalled_seconds", "For how long the relay has been behind the log without getting any further.", func(context.Context) (int, error) {
+		return int(r.Stalled().Seconds()), nil
+	})
+	s.Gauge("orderflow_relay_active", "1 in the process that publishes, 0 in those that stand by.", func(context.Context) (int, error) {
+		if r.Active() {
+			return 1, nil
+		}
+		return 0, nil
+	})
 }

@@ -200,7 +200,7 @@ func (l *Lease) renew(ctx context.Context, cancel context.CancelCauseFunc, epoch
 			return
 		}
 		asked := time.Now()
-		if asked.After(until) {
+		if !asked.Before(until) {
 			l.note(false, fmt.Errorf("lease %s: not renewed for %s", l.name, l.ttl))
 			cancel(errLost)
 			return
@@ -227,7 +227,7 @@ func (l *Lease) extend(ctx context.Context, epoch int64, until time.Time) (kept 
 	ctx, cancel := context.WithDeadline(ctx, until)
 	defer cancel()
 	err = l.db.Update(ctx, func(tx Tx) error {
-		n, err := tx.Exec(ctx, `UPDATE lease SET expires_at = `+clock(l.db.Dialect())+` + $1 WHERE name = $2 AND epoch = $3`,
+		n, err := tx.Exec(ctx, `UPDATE lease SET expires_at = `+clock(l.db.Dialect())+` + $1 WHERE name = $2 AND epoch = $3`+letGo(tx),
 			l.ttl.Microseconds(), l.name, epoch)
 		kept = n == 1
 		return err
@@ -252,9 +252,10 @@ func (l *Lease) release(ctx context.Context, epoch int64) {
 // Fence makes sure that the transaction commits only while the lease called
 // name is at epoch: it returns [ErrFenced] when the lease has moved on, and
 // otherwise keeps it from moving until the transaction ends. The time to live
-// plays no part: a holder that is late but alone does no harm.
+// plays no part: a holder that is late but alone does no harm. On PostgreSQL the
+// server ends the transaction when it hears nothing of it for 5 s.
 func Fence(ctx context.Context, tx Tx, name string, epoch int64) error {
-	n, err := tx.Exec(ctx, `UPDATE lease SET epoch = epoch WHERE name = $1 AND epoch = $2`, name, epoch)
+	n, err := tx.Exec(ctx, `UPDATE lease SET epoch = epoch WHERE name = $1 AND epoch = $2`+letGo(tx), name, epoch)
 	if err != nil {
 		return fmt.Errorf("fence %s: %w", name, err)
 	}
@@ -262,6 +263,16 @@ func Fence(ctx context.Context, tx Tx, name string, epoch int64) error {
 		return fmt.Errorf("%s at epoch %d: %w", name, epoch, ErrFenced)
 	}
 	return nil
+}
+
+// letGo ends a statement that locks the lease so that a process which is paused,
+// or cut off, inside the transaction does not keep the lock for as long: nobody
+// could take the lease over.
+func letGo(tx Tx) string {
+	if _, ok := tx.(*postgresTx); ok {
+		return ` RETURNING set_config('idle_in_transaction_session_timeout', '5s', true)`
+	}
+	return ""
 }
 
 // clock is the expression for "now" in microseconds.
