@@ -22,15 +22,16 @@ type terminal struct {
 
 // commands is the command line.
 type commands struct {
-	Run    runCommand    `cmd:"" help:"Run the event store, the event bus and all services in this process, in the foreground."`
-	Up     upCommand     `cmd:"" help:"Start everything in the background and wait until it is ready."`
-	Down   downCommand   `cmd:"" help:"Stop what up started. The data stays."`
-	Status statusCommand `cmd:"" help:"Say what runs, and what each service waits for."`
-	Logs   logsCommand   `cmd:"" help:"Show the log of what up started."`
-	Clean  cleanCommand  `cmd:"" help:"Stop what up started and remove its data."`
-	Demo   demoCommand   `cmd:"" help:"Tell the story of three orders, on what runs or on a system of its own."`
-	Load   loadCommand   `cmd:"" help:"Measure how fast orders are taken and seen, on what runs or on a system of its own."`
-	Health healthCommand `cmd:"" help:"Exit 0 when URL answers 200, otherwise 1: the health check of containers."`
+	Run     runCommand         `cmd:"" help:"Run the event store, the event bus and all services in this process, in the foreground."`
+	Up      upCommand          `cmd:"" help:"Start everything in the background and wait until it is ready."`
+	Down    downCommand        `cmd:"" help:"Stop what up started. The data stays."`
+	Status  statusCommand      `cmd:"" help:"Say what runs, and what each service waits for."`
+	Logs    logsCommand        `cmd:"" help:"Show the log of what up started."`
+	Clean   cleanCommand       `cmd:"" help:"Stop what up started and remove its data."`
+	Demo    demoCommand        `cmd:"" help:"Tell the story of three orders, on what runs or on a system of its own."`
+	Load    loadCommand        `cmd:"" help:"Measure how fast orders are taken and seen, on what runs or on a system of its own."`
+	Letters deadlettersCommand `cmd:"" name:"deadletters" help:"Look at events that could not be handled or published, have them tried again, or give them up."`
+	Health  healthCommand      `cmd:"" help:"Exit 0 when URL answers 200, otherwise 1: the health check of containers."`
 }
 
 // dataFlag names the data directory.

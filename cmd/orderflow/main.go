@@ -5,6 +5,7 @@
 //	orderflow up        the same in the background, or the containers of deploy/compose.yml where Docker answers
 //	orderflow demo      the story of three orders, told by the services that saw them
 //	orderflow load      how fast it is here
+//	orderflow deadletters list|show|redrive|discard     events that wait for a person
 //
 // A command that cannot do its work ends with exit code 1 and one line that says what to change; a command line that
 // makes no sense ends with 2.

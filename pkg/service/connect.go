@@ -77,6 +77,7 @@ func (s *Service) Bus(ctx context.Context) eventbus.Bus {
 	})
 	s.Check("event bus (EVENTBUS_URL)", func(context.Context) error { return bus.Ready() })
 	s.busMetrics(bus)
+	s.bus = bus
 	return bus
 }
 

@@ -39,8 +39,12 @@ type deadLetterInput struct {
 type deadLetterOutput struct{ Body DeadLetter }
 
 // ServeDeadLetters adds the operations on /deadletters for the boxes given.
-// Events are listed box by box, newest first in each.
+// Events are listed box by box, newest first in each. When the service has the
+// event bus, which it opens before, it adds /unrouted as well.
 func (s *Service) ServeDeadLetters(boxes ...Box) {
+	if s.bus != nil {
+		s.serveUnrouted(s.bus)
+	}
 	Get(s, "/deadletters", "Events that could not be handled or published", func(ctx context.Context, in *deadLettersInput) (*deadLettersOutput, error) {
 		page, err := deadLetterPage(ctx, boxes, in.PageQuery)
 		if err != nil {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -265,5 +266,45 @@ func TestTheLedgerIsListedBySubjectInPages(t *testing.T) {
 	}
 	if diff := cmp.Diff([]service.LedgerRow{{"s0", 0}, {"s1", 1}, {"s2", 2}, {"s3", 3}, {"s4", 4}}, got); diff != "" {
 		t.Error(diff)
+	}
+}
+
+func TestUnroutedEventsOfTheSystemAreCountedAndRedriven(t *testing.T) {
+	o := newOperated(t)
+	kept := func() int { return as[service.Unrouted](t, o.ask(http.MethodGet, "/unrouted", "")).Events }
+	if n := kept(); n != 0 {
+		t.Fatalf("%d on a new bus", n)
+	}
+	if err := o.bus.Publish(t.Context(), o.event("a", "nobody.events.one.v1"), o.event("b", "late.events.two.v1")); err != nil {
+		t.Fatal(err)
+	}
+	if n := kept(); n != 2 {
+		t.Fatalf("%d kept, want 2", n)
+	}
+	queue := eventbus.Queue{Name: "late", Patterns: []string{"late.#"}}
+	if _, err := o.bus.Subscribe(t.Context(), queue, func(context.Context, []eventbus.Delivery) error { return nil }); err != nil {
+		t.Fatal(err)
+	}
+	a := o.ask(http.MethodPost, "/unrouted/redrive", "")
+	if got, want := as[service.RedrivenUnrouted](t, a), (service.RedrivenUnrouted{Published: 2, Left: 1}); a.status != http.StatusOK || got != want {
+		t.Errorf("%d %s, want %+v", a.status, a.body, want)
+	}
+}
+
+func TestDeadLetterIsFoundWhateverItsIDLooksLike(t *testing.T) {
+	o := newOperated(t)
+	const id = "a/b?c d%2Fä"
+	o.receive(id, "order.events.placed.v1")
+	o.eventually("it was parked", func() bool { return len(o.letters("").Items) == 1 })
+	path := "/deadletters/" + url.PathEscape(id)
+	if got := as[service.DeadLetter](t, o.ask(http.MethodGet, path, "")); got.ID != id {
+		t.Errorf("found %q", got.ID)
+	}
+	if a := o.ask(http.MethodPost, path+"/redrive", ""); a.status != http.StatusOK {
+		t.Errorf("redriven: %d %s", a.status, a.body)
+	}
+	o.eventually("it was parked again", func() bool { return o.letters("").Items[0].Status == "parked" })
+	if a := o.ask(http.MethodDelete, path, ""); a.status != http.StatusNoContent {
+		t.Errorf("discarded: %d %s", a.status, a.body)
 	}
 }

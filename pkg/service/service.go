@@ -11,6 +11,8 @@ import (
 	"github.com/go-chi/chi/v5"
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
+
+	"orderflow/pkg/eventbus"
 )
 
 // Service is one service while it is put together and while it runs. Its
@@ -30,6 +32,7 @@ type Service struct {
 	host     Host
 	settings Settings
 	refused  []error
+	bus      eventbus.Bus // what Bus returned
 
 	translate func(error) error
 	checks    []check
