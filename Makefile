@@ -71,12 +71,21 @@ fmt: $(BIN)/gofumpt-$(GOFUMPT_VERSION) ## Format the Go files
 	$(BIN)/gofumpt-$(GOFUMPT_VERSION) -w .
 
 .PHONY: bench
-bench: build ## Run the benchmarks, then measure a fresh embedded system under load
-	go test -run '^$$' -bench . -benchtime $(BENCHTIME) ./pkg/...
-	@$(BIN)/orderflow load --fresh --rate 50 --duration 20s
-	@$(BIN)/orderflow load --fresh --clients 64 --orders 5000
+bench: build ## Run the benchmarks beside their limits, then measure fresh systems under load (COUNT=3 repeats the former)
+	go test -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) -count $(COUNT) ./pkg/... | go run ./scripts/benchtable
+	@$(MAKE) --no-print-directory bench-system
 
+.PHONY: bench-system
+bench-system: build ## Measure a fresh system under load: the embedded one, and one on RabbitMQ and PostgreSQL where they answer
+	@for on in --fresh --real; do \
+	  for how in "--rate 50 --duration 20s" "--rate 500 --duration 20s" "--clients 64 --orders 10000"; do \
+	    echo; $(BIN)/orderflow load $$on $$how || [ "$$on" = --real -a -z "$${REQUIRE_REAL:-}" ] || exit 1; \
+	  done; \
+	done
+
+BENCH ?= .
 BENCHTIME ?= 1s
+COUNT ?= 1
 
 .PHONY: readme
 readme: ## Run the commands of README.md on a fresh embedded system
@@ -88,7 +97,7 @@ size: ## Count the lines of code, of tests, and the files
 
 .PHONY: help
 help: ## Show this list
-	@awk 'BEGIN {FS = ":.*## "} /^##@ / {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+	@awk 'BEGIN {FS = ":.*## "} /^##@ / {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
 
 # The tools keep their version in their name, so that another version here is another file.
 $(BIN)/golangci-lint-$(GOLANGCI_LINT_VERSION):

@@ -15,6 +15,7 @@ import (
 type loadCommand struct {
 	dataFlag
 	Fresh    bool          `help:"On a system of its own, also when one is up."`
+	Real     bool          `help:"On a system of its own, on RabbitMQ and PostgreSQL: those of EVENTBUS_URL and POSTGRES_URL, or of this machine."`
 	Rate     int           `help:"Orders a second, whether or not earlier ones have been answered." xor:"how" required:""`
 	Duration time.Duration `help:"How long to keep up the rate." default:"20s"`
 	Clients  int           `help:"Clients that each place an order when their last one was answered." xor:"how" required:""`
@@ -41,18 +42,23 @@ func (c *loadCommand) Run(ctx context.Context, term terminal) error {
 	if err := c.check(); err != nil {
 		return err
 	}
-	return onSystem(ctx, term, c.dir(), c.Fresh, func(ctx context.Context, state datadir.State) error {
-		services := client.New(state.URLs, max(64, c.Clients))
-		defer services.Close()
-		bench, err := load.Prepare(ctx, services, 20, 10, strconv.FormatInt(time.Now().UnixMilli(), 36), c.Patience)
-		if err != nil {
-			return err
-		}
-		if c.Rate > 0 {
-			return c.atRate(ctx, term, bench)
-		}
-		return c.withClients(ctx, term, bench)
-	})
+	if c.Real {
+		return onRealServers(ctx, term, func(ctx context.Context, state datadir.State) error { return c.measure(ctx, term, state) })
+	}
+	return onSystem(ctx, term, c.dir(), c.Fresh, func(ctx context.Context, state datadir.State) error { return c.measure(ctx, term, state) })
+}
+
+func (c *loadCommand) measure(ctx context.Context, term terminal, state datadir.State) error {
+	services := client.New(state.URLs, max(64, c.Clients))
+	defer services.Close()
+	bench, err := load.Prepare(ctx, services, 20, 10, strconv.FormatInt(time.Now().UnixMilli(), 36), c.Patience)
+	if err != nil {
+		return err
+	}
+	if c.Rate > 0 {
+		return c.atRate(ctx, term, bench)
+	}
+	return c.withClients(ctx, term, bench)
 }
 
 func (c *loadCommand) atRate(ctx context.Context, term terminal, bench *load.Bench) error {
@@ -64,6 +70,7 @@ func (c *loadCommand) atRate(ctx context.Context, term terminal, bench *load.Ben
 	fmt.Fprintf(term.Out, "  %-30s %d\n", "accepted", figures.Accepted)
 	fmt.Fprintf(term.Out, "  %-30s %s\n", "POST /orders", figures.Answered)
 	fmt.Fprintf(term.Out, "  %-30s %s\n", "from 201 to reporting", figures.Visible)
+	fmt.Fprintf(term.Out, "  %-30s %s   (%d orders looked at)\n", "from commit to packing", figures.Handled, figures.Looked)
 	return nil
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,8 +13,15 @@ import (
 
 	"orderflow/cmd/orderflow/internal/datadir"
 	"orderflow/cmd/orderflow/internal/embedded"
+	"orderflow/cmd/orderflow/internal/servers"
 	"orderflow/cmd/orderflow/internal/stack"
 	"orderflow/pkg/es"
+)
+
+// Where the servers of a temporary system are, unless EVENTBUS_URL and POSTGRES_URL say otherwise.
+const (
+	usualRabbitMQ = "amqp://guest:guest@127.0.0.1:5672/" //nolint:gosec // the user that every new RabbitMQ has, for this machine only
+	usualPostgres = "postgres://postgres@127.0.0.1:5432/postgres?sslmode=disable"
 )
 
 // onSystem gives use the addresses of the system that runs for dir. When none runs, or fresh is true, it starts one of
@@ -29,17 +37,35 @@ func onSystem(ctx context.Context, term terminal, dir datadir.Dir, fresh bool, u
 			return use(ctx, state)
 		}
 	}
-	return onTemporarySystem(ctx, term, use)
+	fmt.Fprintln(term.Out, "on a system of its own, embedded, in a temporary folder")
+	return onTemporarySystem(ctx, term, nil, use)
 }
 
-func onTemporarySystem(ctx context.Context, term terminal, use func(context.Context, datadir.State) error) (err error) {
+// onRealServers gives use the addresses of a system of its own that is like the one of onSystem, but for its bus and its
+// databases: those are on RabbitMQ and PostgreSQL, and are removed afterwards, also when ctx ends.
+func onRealServers(ctx context.Context, term terminal, use func(context.Context, datadir.State) error) (err error) {
+	broker, postgres := cmp.Or(term.Environ["EVENTBUS_URL"], usualRabbitMQ), cmp.Or(term.Environ["POSTGRES_URL"], usualPostgres)
+	room, err := servers.Make(ctx, broker, postgres, embedded.Names())
+	if err != nil {
+		return fmt.Errorf("%w (EVENTBUS_URL and POSTGRES_URL name the servers)", err)
+	}
+	defer func() { err = errors.Join(err, room.Remove(ctx)) }()
+	fmt.Fprintf(term.Out, "on a system of its own, on RabbitMQ and PostgreSQL (everything there is named %s)\n", room.Name)
+	return onTemporarySystem(ctx, term, room.Environ(), use)
+}
+
+// onTemporarySystem runs a system with further settings for as long as use needs it.
+func onTemporarySystem(
+	ctx context.Context, term terminal, settings map[string]string, use func(context.Context, datadir.State) error,
+) (err error) {
 	path, err := os.MkdirTemp("", "orderflow-")
 	if err != nil {
 		return fmt.Errorf("temporary folder: %w", err)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(path)) }()
-	fmt.Fprintln(term.Out, "on a system of its own, embedded, in a temporary folder")
-	plan, err := embedded.NewPlan(ctx, datadir.New(filepath.Join(path, "data"), embedded.Names()), onFreePorts(term.Environ))
+	environ := onFreePorts(term.Environ)
+	maps.Copy(environ, settings)
+	plan, err := embedded.NewPlan(ctx, datadir.New(filepath.Join(path, "data"), embedded.Names()), environ)
 	if err != nil {
 		return err
 	}

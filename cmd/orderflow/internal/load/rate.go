@@ -2,6 +2,7 @@ package load
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -18,6 +19,10 @@ type RateFigures struct {
 	Answered Spread
 	// Visible is how long after its answer an order was counted by reporting. It is precise to [lookEvery].
 	Visible Spread
+	// Handled is how long after its commit to the event store an order was handled in packing: through relay, bus and
+	// inbox, as both have recorded it. Looked is how many orders were looked at for this.
+	Handled Spread
+	Looked  int
 }
 
 // lookEvery is how often reporting is asked.
@@ -58,7 +63,9 @@ func (b *Bench) AtRate(ctx context.Context, perSecond int, during time.Duration)
 		latencies = append(latencies, s.latency)
 	}
 	figures.Answered = spreadOf(latencies)
-	return figures, ctx.Err()
+	handled, err := b.chain(ctx)
+	figures.Handled, figures.Looked = spreadOf(handled), len(handled)
+	return figures, errors.Join(err, ctx.Err())
 }
 
 func (b *Bench) sendAtRate(ctx context.Context, perSecond, total int) {
