@@ -31,9 +31,7 @@ func (in *Inbox) putAside(ctx context.Context, rows []aside) (count int, err err
 	var fresh []aside
 	err = in.db.Update(ctx, func(tx sqldb.Tx) error {
 		fresh = nil
-		if err := in.dialect.lock(ctx, tx, in.consumer, subjects(items)); err != nil {
-			return err
-		}
+		in.dialect.lock(tx, in.consumer, subjects(items))
 		seen, err := in.look(ctx, tx, items)
 		if err != nil {
 			return err

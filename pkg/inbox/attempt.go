@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"orderflow/pkg/eventbus"
 	"orderflow/pkg/sqldb"
 )
 
@@ -64,9 +63,7 @@ func (in *Inbox) claim(ctx context.Context, subject string) (*claimed, error) {
 	var c *claimed
 	err := in.db.Update(ctx, func(tx sqldb.Tx) error {
 		c = nil
-		if err := in.dialect.lock(ctx, tx, in.consumer, []string{subject}); err != nil {
-			return err
-		}
+		in.dialect.lock(tx, in.consumer, []string{subject})
 		found, err := in.firstHeld(ctx, tx, subject)
 		now := time.Now()
 		if errors.Is(err, sqldb.ErrNoRows) || (err == nil && found.due > sqldb.Micros(now)) {
@@ -111,16 +108,14 @@ func (in *Inbox) try(ctx context.Context, c *claimed) error {
 	if !known {
 		return Park(fmt.Errorf("no handler for %s any more", c.event.Type))
 	}
+	c.handler = h
 	if h.outside != nil {
 		if err := in.call(ctx, func(ctx context.Context) error { return h.outside(ctx, c.event) }); err != nil {
 			return err
 		}
-		h.inside = func(context.Context, sqldb.Tx, eventbus.Event) error { return nil }
 	}
 	return in.db.Update(ctx, func(tx sqldb.Tx) error {
-		if err := in.dialect.lock(ctx, tx, in.consumer, []string{c.event.Subject}); err != nil {
-			return err
-		}
+		in.dialect.lock(tx, in.consumer, []string{c.event.Subject})
 		// Removing comes first: it says whether the event is still ours.
 		n, err := tx.Exec(ctx, `DELETE FROM inbox_held `+stillOurs, c.seq, c.attempts, c.due)
 		if err != nil {
@@ -129,10 +124,13 @@ func (in *Inbox) try(ctx context.Context, c *claimed) error {
 		if n == 0 {
 			return errTaken
 		}
-		if err := in.call(ctx, func(ctx context.Context) error { return h.inside(ctx, tx, c.event) }); err != nil {
-			return err
+		if h.inside != nil {
+			if _, err := in.handleTogether(ctx, tx, []item{c.item}); err != nil {
+				return err
+			}
 		}
-		return in.insert(ctx, tx, 1, in.inboxRow(c.item, c.attempts, outcomeHandled, c.reason))
+		in.noteOne(tx, c.item, c.attempts, outcomeHandled, c.reason)
+		return nil
 	})
 }
 

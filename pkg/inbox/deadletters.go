@@ -99,7 +99,8 @@ func (in *Inbox) Discard(ctx context.Context, id string) error {
 			return err
 		}
 		discarded := item{event: letter.Event, received: letter.ReceivedAt}
-		return in.insert(ctx, tx, 1, in.inboxRow(discarded, letter.Attempts, outcomeDiscarded, letter.Reason))
+		in.noteOne(tx, discarded, letter.Attempts, outcomeDiscarded, letter.Reason)
+		return nil
 	})
 	if err != nil {
 		return fmt.Errorf("discard %s in inbox %s: %w", id, in.consumer, err)
@@ -114,9 +115,7 @@ func (in *Inbox) decide(ctx context.Context, id string, how func(sqldb.Tx, DeadL
 		if err != nil {
 			return err
 		}
-		if err := in.dialect.lock(ctx, tx, in.consumer, []string{letter.Event.Subject}); err != nil {
-			return err
-		}
+		in.dialect.lock(tx, in.consumer, []string{letter.Event.Subject})
 		// What was read before the lock may be handled by now.
 		if letter, err = in.deadLetter(ctx, tx, id); err != nil {
 			return err

@@ -81,9 +81,18 @@ type Inbox struct {
 
 // dialect is what differs between the databases.
 type dialect interface {
-	// lock keeps every other transaction that locks one of the subjects waiting
-	// until tx ends.
-	lock(ctx context.Context, tx sqldb.Tx, consumer string, subjects []string) error
+	// lock queues a statement that waits for every other transaction that has
+	// locked one of the subjects, and keeps others waiting until tx ends.
+	lock(tx sqldb.Tx, consumer string, subjects []string)
+	// look asks which events are known (rows of false, id, source) and which of
+	// the subjects have a held one (rows of true, subject, nothing). It may
+	// answer for events with the same id from other sources as well.
+	look(ctx context.Context, q sqldb.Querier, consumer string, keys []key, subjects []string) (sqldb.Rows, error)
+	// admit notes, as handled at the first attempt, the events that are not
+	// known and of whose subjects none is held, and tells which they are.
+	admit(ctx context.Context, tx sqldb.Tx, consumer string, items []item, now time.Time) (map[key]bool, error)
+	// note queues the rows of events that were handled at the first attempt.
+	note(tx sqldb.Tx, consumer string, items []item, now time.Time)
 	// spansEffects reports whether a transaction, with its locks, can stay open
 	// while handlers have effects elsewhere without being in anybody's way.
 	spansEffects() bool

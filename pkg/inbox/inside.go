@@ -20,7 +20,7 @@ func (in *Inbox) handleInside(ctx context.Context, items []item) error {
 			return err
 		}
 		first := suspect.index
-		if !suspect.known { // it failed at the commit: halve
+		if !suspect.known { // one of many, or the commit itself: halve
 			if len(items) == 1 {
 				return in.setAside(ctx, items[0], err, judgement)
 			}
@@ -33,8 +33,9 @@ func (in *Inbox) handleInside(ctx context.Context, items []item) error {
 		if !suspect.known {
 			continue
 		}
-		// A handler may have hidden an error that broke the transaction, so the
-		// one that stumbled over it is guilty only if it was the first to run.
+		// What another one queued, or an error that it hid, may have broken the
+		// transaction, so the one that stumbled over it is guilty only if it was
+		// the first to run.
 		if suspect.first {
 			err = in.setAside(ctx, items[0], err, judgement)
 		} else {
@@ -55,44 +56,42 @@ type suspect struct {
 	first bool // no other handler ran before
 }
 
-// transact handles all items in one transaction.
+// transact handles all items in one transaction. It takes two round trips to
+// the database, as long as the handlers only queue statements: one to lock the
+// subjects and note the events, one to run what was queued and commit.
 func (in *Inbox) transact(ctx context.Context, items []item) (found suspect, err error) {
-	var stats Stats
-	var done []item
+	var fresh, behind []item
 	err = in.db.Update(ctx, func(tx sqldb.Tx) error {
-		found, stats, done = suspect{}, Stats{}, nil // it may run again
-		if err := in.dialect.lock(ctx, tx, in.consumer, subjects(items)); err != nil {
+		found = suspect{} // it may run again
+		in.dialect.lock(tx, in.consumer, subjects(items))
+		var err error
+		if fresh, behind, err = in.admit(ctx, tx, items); err != nil {
 			return err
 		}
-		seen, err := in.look(ctx, tx, items)
-		if err != nil {
-			return err
-		}
-		var behind []item
-		for i, it := range items {
-			switch seen.place(it) {
-			case again:
-				stats.Duplicates++
-			case heldBehind:
-				behind = append(behind, it)
-			case ready:
-				err := in.call(ctx, func(ctx context.Context) error { return it.handler.inside(ctx, tx, it.event) })
-				if err != nil {
-					found = suspect{known: true, index: i, first: len(done) == 0}
-					return err
-				}
-				done = append(done, it)
+		for n, call := range gather(fresh) {
+			guilty, err := in.handleTogether(ctx, tx, call)
+			if err != nil {
+				found = suspectOf(items, guilty, n == 0)
+				return err
 			}
-		}
-		stats.Handled, stats.Held = int64(len(done)), int64(len(behind))
-		if err := in.note(ctx, tx, done); err != nil {
-			return err
 		}
 		return in.hold(ctx, tx, follow(behind))
 	})
 	if err == nil {
-		in.counters.add(stats)
-		in.metrics.handled(done, 1)
+		in.counters.add(Stats{
+			Handled: int64(len(fresh)), Held: int64(len(behind)), Duplicates: int64(len(items) - len(fresh) - len(behind)),
+		})
+		in.metrics.handled(fresh, 1)
 	}
 	return found, err
+}
+
+// suspectOf finds the guilty one among the items, if it is known.
+func suspectOf(items []item, guilty *item, first bool) suspect {
+	for i, it := range items {
+		if guilty != nil && it.key() == guilty.key() {
+			return suspect{known: true, index: i, first: first}
+		}
+	}
+	return suspect{}
 }

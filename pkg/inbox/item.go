@@ -12,7 +12,7 @@ type item struct {
 	event     eventbus.Event
 	received  time.Time
 	malformed error
-	handler   handler
+	handler   *handler
 }
 
 // newItem makes the n-th item of a batch. The times of arrival in a batch are a

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"orderflow/pkg/sqldb"
 )
@@ -34,44 +35,75 @@ func (s seen) place(i item) place {
 	return ready
 }
 
-// look asks one question about the ids of the items and one about their subjects.
+// admit notes the items that are to be handled now, before they are: a handler
+// that fails takes the note back. It answers for the others what they are.
+func (in *Inbox) admit(ctx context.Context, tx sqldb.Tx, items []item) (fresh, behind []item, err error) {
+	admitted, err := in.dialect.admit(ctx, tx, in.consumer, items, time.Now())
+	if err != nil {
+		return nil, nil, fmt.Errorf("note %d events in the inbox: %w", len(items), err)
+	}
+	fresh = make([]item, 0, len(items))
+	var others []item
+	for _, it := range items {
+		if admitted[it.key()] {
+			delete(admitted, it.key()) // a second one in the batch is a duplicate
+			fresh = append(fresh, it)
+		} else {
+			others = append(others, it)
+		}
+	}
+	if len(others) == 0 {
+		return fresh, nil, nil
+	}
+	seen, err := in.look(ctx, tx, others)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, it := range others {
+		switch seen.place(it) {
+		case again:
+		case heldBehind:
+			behind = append(behind, it)
+		case ready: // it was forgotten at this very moment
+			return nil, nil, fmt.Errorf("event %s of %s was known and is not any more", it.event.ID, it.event.Source)
+		}
+	}
+	return fresh, behind, nil
+}
+
+// look asks the database about items.
 func (in *Inbox) look(ctx context.Context, q sqldb.Querier, items []item) (seen, error) {
-	s := seen{keys: map[key]bool{}, held: map[string]bool{}}
-	args := append(make([]any, 0, 1+len(items)), in.consumer)
-	for _, i := range items {
-		args = append(args, i.event.ID)
+	return look(ctx, in.dialect, q, in.consumer, items)
+}
+
+func look(ctx context.Context, d dialect, q sqldb.Querier, consumer string, items []item) (seen, error) {
+	keys := make([]key, len(items))
+	for n, i := range items {
+		keys[n] = i.key()
 	}
-	list := sqldb.List(2, len(items))
-	rows, err := q.Query(ctx, `SELECT id, source FROM inbox WHERE consumer = $1 AND id IN `+list+`
-		UNION ALL SELECT id, source FROM inbox_held WHERE consumer = $1 AND id IN `+list, args...)
+	s := seen{keys: make(map[key]bool, len(items)), held: map[string]bool{}}
+	rows, err := d.look(ctx, q, consumer, keys, subjects(items))
+	if err == nil {
+		_, err = sqldb.Collect(rows, func(r sqldb.Row) (struct{}, error) { return struct{}{}, s.scan(r) })
+	}
 	if err != nil {
-		return seen{}, fmt.Errorf("look for known events: %w", err)
-	}
-	keys, err := sqldb.Collect(rows, func(r sqldb.Row) (k key, err error) { return k, r.Scan(&k.id, &k.source) })
-	if err != nil {
-		return seen{}, fmt.Errorf("look for known events: %w", err)
-	}
-	for _, k := range keys {
-		s.keys[k] = true
-	}
-	args = append(args[:0], in.consumer)
-	among := subjects(items)
-	for _, subject := range among {
-		args = append(args, subject)
-	}
-	rows, err = q.Query(ctx, `SELECT DISTINCT subject FROM inbox_held
-		WHERE consumer = $1 AND status = 'held' AND subject IN `+sqldb.List(2, len(among)), args...)
-	if err != nil {
-		return seen{}, fmt.Errorf("look for held subjects: %w", err)
-	}
-	held, err := sqldb.Collect(rows, func(r sqldb.Row) (subject string, err error) { return subject, r.Scan(&subject) })
-	if err != nil {
-		return seen{}, fmt.Errorf("look for held subjects: %w", err)
-	}
-	for _, subject := range held {
-		s.held[subject] = true
+		return seen{}, fmt.Errorf("look for known events and held subjects: %w", err)
 	}
 	return s, nil
+}
+
+func (s seen) scan(r sqldb.Row) error {
+	var isSubject bool
+	var name, source string
+	if err := r.Scan(&isSubject, &name, &source); err != nil {
+		return err
+	}
+	if isSubject {
+		s.held[name] = true
+	} else {
+		s.keys[key{name, source}] = true
+	}
+	return nil
 }
 
 // subjects lists each subject once, sorted, which is the order to lock them in.

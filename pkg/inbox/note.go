@@ -10,44 +10,37 @@ import (
 
 // The outcomes of a row of the inbox.
 const (
-	outcomeHandled   = "handled"
+	outcomeHandled   = "handled" // also in the statement of a batch on PostgreSQL
 	outcomeDiscarded = "discarded"
 )
 
-const (
-	inboxColumns = `consumer, id, source, type, subject, sequence, correlation_id, causation_id, time,
+const inboxColumns = `consumer, id, source, type, subject, sequence, correlation_id, causation_id, time,
 		received_at, handled_at, attempts, outcome, reason`
-	inboxWidth = 14
-)
 
 // note writes the inbox rows of events that were handled at the first attempt.
-func (in *Inbox) note(ctx context.Context, tx sqldb.Tx, items []item) error {
-	if len(items) == 0 {
-		return nil
+func (in *Inbox) note(tx sqldb.Tx, items []item) {
+	if len(items) > 0 {
+		in.dialect.note(tx, in.consumer, items, time.Now())
 	}
-	args := make([]any, 0, len(items)*inboxWidth)
-	for _, i := range items {
-		args = append(args, in.inboxRow(i, 1, outcomeHandled, "")...)
-	}
-	return in.insert(ctx, tx, len(items), args)
 }
 
-// insert writes inbox rows. Another process on the same SQLite file may have
+// noteOne writes an inbox row that has a longer story.
+func (in *Inbox) noteOne(tx sqldb.Tx, i item, attempts int, outcome, reason string) {
+	insert(tx, inboxRow(in.consumer, i, time.Now(), attempts, outcome, reason))
+}
+
+// insert writes an inbox row. Another process on the same SQLite file may have
 // noted the same Do event, which had one effect all the same.
-func (in *Inbox) insert(ctx context.Context, tx sqldb.Tx, rows int, args []any) error {
-	_, err := tx.Exec(ctx, `INSERT INTO inbox (`+inboxColumns+`) VALUES `+sqldb.Values(rows, inboxWidth)+
-		` ON CONFLICT (consumer, id, source) DO NOTHING`, args...)
-	if err != nil {
-		return fmt.Errorf("note %d events in the inbox: %w", rows, err)
-	}
-	return nil
+func insert(tx sqldb.Tx, row []any) {
+	tx.Queue(`INSERT INTO inbox (`+inboxColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+		ON CONFLICT (consumer, id, source) DO NOTHING`, row...)
 }
 
-func (in *Inbox) inboxRow(i item, attempts int, outcome, reason string) []any {
+func inboxRow(consumer string, i item, now time.Time, attempts int, outcome, reason string) []any {
 	e := i.event
 	return []any{
-		in.consumer, e.ID, e.Source, e.Type, e.Subject, e.Sequence, e.CorrelationID, e.CausationID, sqldb.Micros(e.Time),
-		sqldb.Micros(i.received), sqldb.Micros(time.Now()), attempts, outcome, reason,
+		consumer, e.ID, e.Source, e.Type, e.Subject, e.Sequence, e.CorrelationID, e.CausationID, sqldb.Micros(e.Time),
+		sqldb.Micros(i.received), sqldb.Micros(now), attempts, outcome, reason,
 	}
 }
 

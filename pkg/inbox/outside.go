@@ -26,9 +26,7 @@ func (in *Inbox) handleOutside(ctx context.Context, items []item) error {
 		if err != nil {
 			return err
 		}
-		if err := in.note(ctx, tx, result.done); err != nil {
-			return err
-		}
+		in.note(tx, result.done)
 		return in.hold(ctx, tx, fresh)
 	}
 	if err := in.aroundEffects(ctx, items, perform, keep); err != nil {
@@ -59,9 +57,7 @@ func (in *Inbox) aroundEffects(ctx context.Context, items []item, perform func(s
 		return in.db.Update(ctx, keep)
 	}
 	return in.db.Update(ctx, func(tx sqldb.Tx) error {
-		if err := in.dialect.lock(ctx, tx, in.consumer, subjects(items)); err != nil {
-			return err
-		}
+		in.dialect.lock(tx, in.consumer, subjects(items))
 		if err := perform(tx); err != nil {
 			return err
 		}

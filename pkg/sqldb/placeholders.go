@@ -1,6 +1,9 @@
 package sqldb
 
-import "strconv"
+import (
+	"math/bits"
+	"strconv"
+)
 
 // Values returns the placeholders of a VALUES clause: Values(2, 3) is
 // "($1, $2, $3), ($4, $5, $6)". SQLite takes at most 32,766 of them in one
@@ -16,6 +19,21 @@ func Values(rows, columns int) string {
 	}
 	return string(text)
 }
+
+// QueueRows queues statements that insert many rows: insert, a VALUES clause for
+// all of args, then, such as an ON CONFLICT clause. The rows are divided into
+// pieces of 1, 2, 4, ... up to 256, so that the database meets the same few
+// texts, which it parses once, instead of one for each number of rows.
+func QueueRows(tx Tx, insert string, columns int, args []any, then string) {
+	for len(args) > 0 {
+		rows := min(1<<(bits.Len(uint(len(args)/columns))-1), mostRows)
+		tx.Queue(insert+" VALUES "+Values(rows, columns)+" "+then, args[:rows*columns]...)
+		args = args[rows*columns:]
+	}
+}
+
+// mostRows keeps a statement of a hundred columns within what databases take.
+const mostRows = 256
 
 // List returns the placeholders of an IN clause: List(2, 3) is "($2, $3, $4)".
 // One of no members is "(NULL)", which nothing is in.

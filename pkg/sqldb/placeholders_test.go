@@ -39,3 +39,27 @@ func TestAThousandRowsFitIntoOneStatement(t *testing.T) {
 		}
 	})
 }
+
+func TestQueueRowsWritesAnyNumberOfRowsWithFewStatements(t *testing.T) {
+	sqldbtest.Each(t, func(t *testing.T, db sqldb.DB) {
+		sqldbtest.Exec(t, db, `CREATE TABLE pair (a BIGINT PRIMARY KEY, b TEXT)`)
+		total := 0
+		for _, rows := range []int{0, 1, 2, 3, 255, 257, 700} {
+			var args []any
+			for range rows {
+				total++
+				args = append(args, total, "x")
+			}
+			err := db.Update(t.Context(), func(tx sqldb.Tx) error {
+				sqldb.QueueRows(tx, `INSERT INTO pair (a, b)`, 2, args, `ON CONFLICT (a) DO NOTHING`)
+				return nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		if n := sqldbtest.Count(t, db, `SELECT count(*) FROM pair WHERE b = 'x'`); n != total {
+			t.Errorf("%d rows, want %d", n, total)
+		}
+	})
+}
