@@ -43,7 +43,7 @@ func (o *Outbox) Add(ctx context.Context, tx sqldb.Tx, c cause.Cause, events ...
 		}
 	}
 	if len(events) > 0 {
-		tx.AfterCommit(o.wakeUp)
+		tx.AfterCommit(o.wakeForRows)
 	}
 	return nil
 }
@@ -97,9 +97,18 @@ func sameFacts(ctx context.Context, tx sqldb.Tx, events []eventbus.Event) error 
 	return nil
 }
 
+// wakeUp wakes the publisher, here or in another process.
 func (o *Outbox) wakeUp() {
 	signal(o.wake)
 	signal(o.added)
+}
+
+// wakeForRows is wakeUp for added rows, which a stream brings by itself.
+func (o *Outbox) wakeForRows() {
+	if o.options.Reader == Capture && (o.streaming.Load() || !o.lease.Holding()) {
+		return
+	}
+	o.wakeUp()
 }
 
 // signal never blocks: one token stands for any number of commits.

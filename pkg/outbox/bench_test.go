@@ -36,7 +36,7 @@ func BenchmarkPublish(b *testing.B) {
 			done := make(chan error, 1)
 			b.ResetTimer()
 			go func() { done <- o.Run(ctx) }()
-			sqldbtest.Eventually(b, "all was sent", func() bool { return o.Stats().Sent == int64(b.N) })
+			eventually(b, "all was sent", func() bool { return o.Stats().Sent == int64(b.N) })
 			b.StopTimer()
 			cancel()
 			if err := <-done; err != nil {

@@ -1,14 +1,12 @@
 package outbox
 
 import (
-	"cmp"
 	"context"
 	"embed"
 	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -23,41 +21,6 @@ var migrations embed.FS
 // leaseName elects the publisher; its epoch fences what the publisher writes.
 const leaseName = "outbox"
 
-// Options tune an [Outbox]. The zero value is right for a service.
-type Options struct {
-	// Holder says in the table of leases which process publishes; the default is
-	// the name of the host and the number of the process.
-	Holder string
-	// Window is the most rows published at once; the default is 500, the limit 10,000.
-	Window int
-	// Poll is how often the table is looked at without being woken; the default
-	// is 200 ms.
-	Poll time.Duration
-	// MaxPause is the longest pause between attempts while the bus does not
-	// work; the default is 30 s.
-	MaxPause time.Duration
-	// PublishTimeout bounds one attempt to publish a window; the default is 30 s.
-	PublishTimeout time.Duration
-	// LeaseTTL is how long publishing stands still after the active process was
-	// killed; the default is 5 s.
-	LeaseTTL time.Duration
-	// Retention is how long rows that were sent stay for tracing; the default
-	// is 7 days.
-	Retention time.Duration
-}
-
-func (o Options) withDefaults() Options {
-	host, _ := os.Hostname() // a nameless host is shown without
-	o.Holder = cmp.Or(o.Holder, fmt.Sprintf("%s/%d", host, os.Getpid()))
-	o.Window = min(cmp.Or(o.Window, 500), 10_000)
-	o.Poll = cmp.Or(o.Poll, 200*time.Millisecond)
-	o.MaxPause = cmp.Or(o.MaxPause, 30*time.Second)
-	o.PublishTimeout = cmp.Or(o.PublishTimeout, 30*time.Second)
-	o.LeaseTTL = cmp.Or(o.LeaseTTL, 5*time.Second)
-	o.Retention = cmp.Or(o.Retention, 7*24*time.Hour)
-	return o
-}
-
 // Outbox is the outbox of one service. Safe for concurrent use.
 type Outbox struct {
 	db      sqldb.DB
@@ -69,20 +32,13 @@ type Outbox struct {
 	wake    chan struct{} // somebody committed: to the publisher in this process
 	added   chan struct{} // a commit in this process: to be passed on when it is not active
 
-	mu      sync.Mutex
-	running bool
-	problem error     // why the last attempt did not work
-	asked   time.Time // since when the bus has been working on a window; zero when it is not
+	mu       sync.Mutex
+	running  bool
+	problems [stages]error // why the last attempt of each stage did not work
+	asked    time.Time     // since when the bus has been working on a window; zero when it is not
 
-	sent, parked, failures atomic.Int64
-}
-
-// dialect is what differs between the databases.
-type dialect interface {
-	// listen calls wake whenever another process committed rows, until ctx ends.
-	listen(ctx context.Context, db sqldb.DB, log *slog.Logger, wake func())
-	// notify wakes the listener in another process.
-	notify(ctx context.Context, db sqldb.DB) error
+	sent, parked, failures, slotKept atomic.Int64
+	streaming                        atomic.Bool
 }
 
 // Migrate makes the tables that an [Outbox] needs, its lease's included.
@@ -118,21 +74,28 @@ func New(db sqldb.DB, bus eventbus.Publisher, log *slog.Logger, options Options)
 const slow = 10 * time.Second
 
 // Ready returns nil while events are being published from here, or while
-// another process is active; otherwise why not.
+// another process is active; otherwise why not. A replication slot for which
+// the server keeps more than [Options.SlotWarn] is a reason.
 func (o *Outbox) Ready() error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	switch {
-	case !o.running:
+	if !o.running {
 		return errors.New("outbox: not running")
-	case o.lease.Err() != nil:
-		return fmt.Errorf("outbox: %w", o.lease.Err())
-	case !o.lease.Holding():
+	}
+	if err := o.lease.Err(); err != nil {
+		return fmt.Errorf("outbox: %w", err)
+	}
+	if !o.lease.Holding() {
 		return nil
-	case o.problem != nil:
-		return fmt.Errorf("outbox: %w", o.problem)
-	case !o.asked.IsZero() && time.Since(o.asked) > slow:
+	}
+	if err := errors.Join(o.problems[:]...); err != nil {
+		return fmt.Errorf("outbox: %w", err)
+	}
+	if !o.asked.IsZero() && time.Since(o.asked) > slow {
 		return fmt.Errorf("outbox: the bus has not confirmed for %s", time.Since(o.asked).Round(time.Second))
+	}
+	if kept := o.slotKept.Load(); kept > o.options.SlotWarn {
+		return fmt.Errorf("outbox: the server keeps %d MiB of log for the replication slot", kept>>20)
 	}
 	return nil
 }
@@ -142,11 +105,20 @@ type Stats struct {
 	Sent     int64 // events that the bus has durably
 	Parked   int64 // events that the bus refused
 	Failures int64 // attempts that did not work
+	// Streaming says that this process publishes, and that the server sends it
+	// the rows as they commit ([Capture]); otherwise it polls, or stands by.
+	Streaming bool
+	// SlotKept is how many bytes of log the server keeps for the replication
+	// slot, as the active publisher saw it last; 0 without a slot.
+	SlotKept int64
 }
 
 // Stats returns the counters of this process.
 func (o *Outbox) Stats() Stats {
-	return Stats{Sent: o.sent.Load(), Parked: o.parked.Load(), Failures: o.failures.Load()}
+	return Stats{
+		Sent: o.sent.Load(), Parked: o.parked.Load(), Failures: o.failures.Load(),
+		Streaming: o.streaming.Load(), SlotKept: o.slotKept.Load(),
+	}
 }
 
 // Pending counts the events that wait to be published.

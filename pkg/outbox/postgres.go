@@ -3,7 +3,7 @@ package outbox
 import (
 	"context"
 	"errors"
-	"log/slog"
+	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -17,6 +17,17 @@ const channel = "orderflow_outbox"
 
 type postgres struct{}
 
+// in takes one argument for any list, so that there is one prepared statement.
+func (postgres) in(place int, list []int64) (condition string, args []any) {
+	return fmt.Sprintf("= ANY($%d::bigint[])", place), []any{list}
+}
+
+func (postgres) suspect(db sqldb.DB) {
+	if pool, ok := sqldb.Pool(db); ok {
+		pool.Reset()
+	}
+}
+
 // notify runs outside the transactions of the service: NOTIFY in one of them
 // would make all commits of the database queue for one lock.
 func (postgres) notify(ctx context.Context, db sqldb.DB) error {
@@ -26,26 +37,30 @@ func (postgres) notify(ctx context.Context, db sqldb.DB) error {
 	})
 }
 
-func (p postgres) listen(ctx context.Context, db sqldb.DB, log *slog.Logger, wake func()) {
-	pool, ok := sqldb.Pool(db)
+func (p postgres) listen(ctx context.Context, o *Outbox, wake func()) {
+	pool, ok := sqldb.Pool(o.db)
 	if !ok {
 		return
 	}
 	for {
 		// A connection of its own: one of the pool's would be missing there.
-		err := p.listenOnce(ctx, pool.Config().ConnConfig, wake)
+		err := p.listenOnce(ctx, o, pool.Config().ConnConfig, wake)
 		if ctx.Err() != nil {
 			return
 		}
-		log.DebugContext(ctx, "outbox polls until it can listen again", "error", err)
+		o.log.DebugContext(ctx, "outbox polls until it can listen again", "error", err)
 		if pause(ctx, 2*time.Second, nil) != nil {
 			return
 		}
 	}
 }
 
-func (postgres) listenOnce(ctx context.Context, config *pgx.ConnConfig, wake func()) (err error) {
-	conn, err := pgx.ConnectConfig(ctx, config)
+// listenOnce listens on a connection of its own until that fails.
+func (postgres) listenOnce(ctx context.Context, o *Outbox, config *pgx.ConnConfig, wake func()) (err error) {
+	patience := o.options.StatementTimeout
+	connecting, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	conn, err := pgx.ConnectConfig(connecting, config)
 	if err != nil {
 		return err
 	}
@@ -55,20 +70,34 @@ func (postgres) listenOnce(ctx context.Context, config *pgx.ConnConfig, wake fun
 		err = errors.Join(err, conn.Close(closing))
 	}()
 	var schema string
-	if err := conn.QueryRow(ctx, `SELECT current_schema()`).Scan(&schema); err != nil {
+	if err := conn.QueryRow(connecting, `SELECT current_schema()`).Scan(&schema); err != nil {
 		return err
 	}
-	if _, err := conn.Exec(ctx, `LISTEN `+channel); err != nil {
+	if _, err := conn.Exec(connecting, `LISTEN `+channel); err != nil {
 		return err
 	}
 	wake() // for what was committed before
 	for {
-		notification, err := conn.WaitForNotification(ctx)
-		if err != nil {
+		waiting, cancel := context.WithTimeout(ctx, patience)
+		notification, err := conn.WaitForNotification(waiting)
+		cancel()
+		switch {
+		case err == nil && notification.Payload == schema:
+			wake()
+		case err == nil:
+		case ctx.Err() == nil && waiting.Err() != nil:
+			// Nothing to hear, or nobody there: ask.
+			if err := pingWithin(ctx, conn, patience); err != nil {
+				return err
+			}
+		default:
 			return err
 		}
-		if notification.Payload == schema {
-			wake()
-		}
 	}
+}
+
+func pingWithin(ctx context.Context, conn *pgx.Conn, patience time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	return conn.Ping(ctx)
 }

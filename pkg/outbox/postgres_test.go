@@ -60,12 +60,12 @@ func TestACommitInAnotherProcessWakesThePublisher(t *testing.T) {
 	otherDB := open()
 	other := newOutbox(t, otherDB, bus, options)
 	start(t, first)
-	sqldbtest.Eventually(t, "the publisher listened", func() bool {
+	eventually(t, "the publisher listened", func() bool {
 		return sqldbtest.Count(t, otherDB, `SELECT count(*) FROM pg_stat_activity
 			WHERE application_name = current_schema() AND query = 'LISTEN orderflow_outbox'`) == 1
 	})
 	start(t, other)
-	sqldbtest.Eventually(t, "the other one stood by", func() bool { return other.Ready() == nil })
+	eventually(t, "the other one stood by", func() bool { return other.Ready() == nil })
 	for _, id := range []string{"one", "two", "three"} {
 		add(t, otherDB, other, event(id, "a"))
 		waitSent(t, other)
@@ -88,19 +88,19 @@ func TestTheListenerComesBackAfterARestartOfTheServer(t *testing.T) {
 	add(t, db, o, event("one", "a"))
 	waitSent(t, o)
 	sqldbtest.KillConnections(t, url)
-	sqldbtest.Eventually(t, "adding worked again", func() bool {
+	eventually(t, "adding worked again", func() bool {
 		err := db.Update(t.Context(), func(tx sqldb.Tx) error { return o.Add(t.Context(), tx, cause.Cause{}, event("two", "a")) })
 		if err != nil && !sqldb.IsUnavailable(err) {
 			t.Fatalf("%v is no outage", err)
 		}
 		return err == nil
 	})
-	sqldbtest.Eventually(t, "it was sent", func() bool {
+	eventually(t, "it was sent", func() bool {
 		n, err := o.Pending(t.Context())
 		return err == nil && n == 0
 	})
 	if diff := cmp.Diff([]string{"one", "two"}, bus.ids()); diff != "" {
 		t.Error(diff)
 	}
-	sqldbtest.Eventually(t, "it says that it is ready", func() bool { return o.Ready() == nil })
+	eventually(t, "it says that it is ready", func() bool { return o.Ready() == nil })
 }

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"orderflow/pkg/sqldb"
 )
 
@@ -39,73 +41,111 @@ func (o *Outbox) setRunning(running bool) {
 }
 
 // passOn hands the wake-up of a commit in this process to the one that is
-// active, when that is another.
+// active, when that is another. And it mends the connections while the lease
+// cannot be asked for: each of them that leads nowhere would be tried, in turn.
 func (o *Outbox) passOn(ctx context.Context) {
+	ticker := time.NewTicker(time.Second)
+	defer ticker.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
+		case <-ticker.C:
+			if errors.Is(o.lease.Err(), context.DeadlineExceeded) {
+				o.dialect.suspect(o.db)
+			}
 		case <-o.added:
 			if !o.lease.Holding() {
-				_ = o.dialect.notify(ctx, o.db) // polling stands behind it
+				_ = o.ask(ctx, func(ctx context.Context) error { return o.dialect.notify(ctx, o.db) }) // polling stands behind it
 			}
 		}
 	}
 }
 
+// ask bounds what is asked of the database. When time is up the connection may
+// lead nowhere, and the others with it.
+func (o *Outbox) ask(ctx context.Context, question func(context.Context) error) error {
+	within, cancel := context.WithTimeout(ctx, o.options.StatementTimeout)
+	defer cancel()
+	err := question(within)
+	if err != nil && ctx.Err() == nil && within.Err() != nil {
+		o.dialect.suspect(o.db)
+	}
+	return err
+}
+
 // publishAll is the active publisher. It returns only when the lease or ctx ended.
 func (o *Outbox) publishAll(ctx context.Context, epoch int64) error {
-	defer func() { _ = o.setProblem(nil) }() // nothing is wrong with standing by
-	ctx, cancel := context.WithCancel(ctx)
-	var background sync.WaitGroup
-	defer background.Wait()
-	defer cancel()
-	background.Go(func() { o.dialect.listen(ctx, o.db, o.log, func() { signal(o.wake) }) })
-	background.Go(func() { o.keepHouse(ctx) })
+	defer func() { // nothing is wrong with standing by
+		for s := range stages {
+			_ = o.setProblem(s, nil)
+		}
+		o.slotKept.Store(0)
+	}()
+	group, ctx := errgroup.WithContext(ctx)
+	p := newPipe(o, epoch)
+	group.Go(func() error {
+		if o.options.Reader == Capture {
+			return o.dialect.capture(ctx, o, p)
+		}
+		return o.poll(ctx, p, nil)
+	})
+	group.Go(func() error { return p.publish(ctx) })
+	group.Go(func() error { return p.mark(ctx) })
+	group.Go(func() error { o.dialect.listen(ctx, o, func() { signal(o.wake) }); return nil })
+	group.Go(func() error { o.keepHouse(ctx); return nil })
+	group.Go(func() error { o.dialect.watchSlot(ctx, o); return nil })
+	return group.Wait()
+}
 
-	failures := 0
-	for {
-		n, err := o.window(ctx, epoch)
+// stage is a part of publishing that can fail by itself.
+type stage int
+
+const (
+	reading stage = iota
+	capturingRows
+	publishing
+	marking
+	stages // how many there are
+)
+
+// insist does it until it works. It returns an error only when ctx ended or
+// another process has taken over.
+func (o *Outbox) insist(ctx context.Context, s stage, do func() error) error {
+	for failures := 1; ; failures++ {
+		err := do()
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case errors.Is(err, sqldb.ErrFenced):
 			return err
-		case err != nil:
-			failures++
-			o.failures.Add(1)
-			o.report(ctx, err)
-			if pause(ctx, o.backoff(failures), nil) != nil {
-				return ctx.Err()
-			}
-			continue
 		}
-		failures = 0
-		o.report(ctx, nil)
-		if n == o.options.Window {
-			continue // there is more
+		o.report(ctx, s, err)
+		if err == nil {
+			return nil
 		}
-		if pause(ctx, o.options.Poll, o.wake) != nil {
-			return ctx.Err()
+		o.failures.Add(1)
+		if err := pause(ctx, o.backoff(failures), nil); err != nil {
+			return err
 		}
 	}
 }
 
 // report logs where trouble begins and ends, not every attempt in between.
-func (o *Outbox) report(ctx context.Context, err error) {
-	before := o.setProblem(err)
+func (o *Outbox) report(ctx context.Context, s stage, err error) {
+	before := o.setProblem(s, err)
 	switch {
 	case err != nil && (before == nil || before.Error() != err.Error()):
-		o.log.WarnContext(ctx, "outbox cannot publish, trying again", "error", err)
+		o.log.WarnContext(ctx, "outbox has trouble, trying again", "error", err)
 	case err == nil && before != nil:
-		o.log.InfoContext(ctx, "outbox publishes again")
+		o.log.InfoContext(ctx, "outbox works again", "trouble", before)
 	}
 }
 
-func (o *Outbox) setProblem(err error) (before error) {
+func (o *Outbox) setProblem(s stage, err error) (before error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	before, o.problem = o.problem, err
+	before, o.problems[s] = o.problems[s], err
 	return before
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"slices"
 	"sync"
 	"testing"
@@ -88,7 +89,99 @@ func event(id, subject string) eventbus.Event {
 // quick makes loops turn at the pace of a test.
 var quick = outbox.Options{Poll: 10 * time.Millisecond, MaxPause: 20 * time.Millisecond, LeaseTTL: 2 * time.Second}
 
-func newOutbox(t *testing.T, db sqldb.DB, bus eventbus.Publisher, options outbox.Options) *outbox.Outbox {
+// world is one database, and one way to read its outbox.
+type world struct {
+	name  string
+	db    sqldb.DB
+	url   string
+	quick outbox.Options
+}
+
+// each runs a promise over all ways to read an outbox.
+func each(t *testing.T, test func(t *testing.T, w *world)) {
+	t.Helper()
+	t.Run("sqlite", func(t *testing.T) { test(t, &world{name: "sqlite", db: sqldbtest.SQLite(t), quick: quick}) })
+	eachPostgres(t, test)
+}
+
+func eachPostgres(t *testing.T, test func(t *testing.T, w *world)) {
+	t.Helper()
+	t.Run("postgres", func(t *testing.T) { test(t, newPostgres(t, outbox.Polling)) })
+	t.Run("capture", func(t *testing.T) { test(t, newPostgres(t, outbox.Capture)) })
+}
+
+func newPostgres(t testing.TB, reader outbox.Reader) *world {
+	t.Helper()
+	url := sqldbtest.PostgresURL(t)
+	w := &world{name: string(reader), url: url, db: connect(t, url), quick: quick}
+	w.quick.Reader = reader
+	if reader == outbox.Capture {
+		needLogical(t, w.db)
+		t.Cleanup(func() {
+			if err := outbox.New(w.db, nil, slog.New(slog.DiscardHandler), w.quick).DropSlot(context.Background()); err != nil {
+				t.Errorf("drop the slot: %v", err)
+			}
+		})
+	}
+	return w
+}
+
+func connect(t testing.TB, url string) sqldb.DB {
+	t.Helper()
+	db, err := sqldb.Open(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(db.Close)
+	return db
+}
+
+// needLogical skips a test on a server that was not set up for it, or fails it
+// when REQUIRE_REAL=1.
+func needLogical(t testing.TB, db sqldb.DB) {
+	t.Helper()
+	var level string
+	if err := db.QueryRow(t.Context(), `SHOW wal_level`).Scan(&level); err != nil {
+		t.Fatal(err)
+	}
+	switch {
+	case level == "logical":
+	case os.Getenv("REQUIRE_REAL") == "1":
+		t.Fatalf("change data capture needs wal_level = logical, this server has %s", level)
+	default:
+		t.Skipf("change data capture needs wal_level = logical, this server has %s", level)
+	}
+}
+
+// start runs an outbox and waits until it reads in the way that is tested: what
+// is added from then on comes that way, and what was added before is polled.
+func (w *world) start(t testing.TB, o *outbox.Outbox) (stop func()) {
+	t.Helper()
+	stop = start(t, o)
+	if w.quick.Reader == outbox.Capture {
+		// The slot waits for every transaction that runs in the server.
+		eventually(t, "the server streams", func() bool { return o.Stats().Streaming })
+	}
+	return stop
+}
+
+// eventually is sqldbtest.Eventually with a minute's patience.
+func eventually(t testing.TB, what string, done func() bool) {
+	t.Helper()
+	deadline := time.NewTimer(time.Minute)
+	defer deadline.Stop()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for !done() {
+		select {
+		case <-tick.C:
+		case <-deadline.C:
+			t.Fatalf("never: %s", what)
+		}
+	}
+}
+
+func newOutbox(t testing.TB, db sqldb.DB, bus eventbus.Publisher, options outbox.Options) *outbox.Outbox {
 	t.Helper()
 	if err := outbox.Migrate(t.Context(), db); err != nil {
 		t.Fatal(err)
@@ -97,7 +190,7 @@ func newOutbox(t *testing.T, db sqldb.DB, bus eventbus.Publisher, options outbox
 }
 
 // start runs the outbox; stop ends it as a shutdown does, and is called anyway.
-func start(t *testing.T, o *outbox.Outbox) (stop func()) {
+func start(t testing.TB, o *outbox.Outbox) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
@@ -112,7 +205,7 @@ func start(t *testing.T, o *outbox.Outbox) (stop func()) {
 	return stop
 }
 
-func add(t *testing.T, db sqldb.DB, o *outbox.Outbox, events ...eventbus.Event) {
+func add(t testing.TB, db sqldb.DB, o *outbox.Outbox, events ...eventbus.Event) {
 	t.Helper()
 	err := db.Update(t.Context(), func(tx sqldb.Tx) error { return o.Add(t.Context(), tx, cause.Cause{}, events...) })
 	if err != nil {
@@ -120,7 +213,7 @@ func add(t *testing.T, db sqldb.DB, o *outbox.Outbox, events ...eventbus.Event) 
 	}
 }
 
-func pending(t *testing.T, o *outbox.Outbox) int {
+func pending(t testing.TB, o *outbox.Outbox) int {
 	t.Helper()
 	n, err := o.Pending(t.Context())
 	if err != nil {
@@ -129,9 +222,9 @@ func pending(t *testing.T, o *outbox.Outbox) int {
 	return n
 }
 
-func waitSent(t *testing.T, o *outbox.Outbox) {
+func waitSent(t testing.TB, o *outbox.Outbox) {
 	t.Helper()
-	sqldbtest.Eventually(t, "everything was sent", func() bool { return pending(t, o) == 0 })
+	eventually(t, "everything was sent", func() bool { return pending(t, o) == 0 })
 }
 
 func names(prefix string, n int) []string {
