@@ -8,6 +8,10 @@ CREATE ROLE "dispatch" LOGIN PASSWORD 'dispatch';
 CREATE ROLE "crm" LOGIN PASSWORD 'crm';
 CREATE ROLE "reporting" LOGIN PASSWORD 'reporting';
 CREATE ROLE "console" LOGIN PASSWORD 'console';
+-- Those with an outbox may have it streamed (OUTBOX=cdc), each from its own database: none can connect to another's.
+ALTER ROLE "catalog" REPLICATION;
+ALTER ROLE "packing" REPLICATION;
+ALTER ROLE "dispatch" REPLICATION;
 CREATE DATABASE "customer" OWNER "customer";
 CREATE DATABASE "catalog" OWNER "catalog";
 CREATE DATABASE "order" OWNER "order";

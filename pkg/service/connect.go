@@ -13,6 +13,7 @@ import (
 	"orderflow/pkg/eventbus"
 	"orderflow/pkg/eventbus/rabbitmq"
 	"orderflow/pkg/eventbus/sqlitebus"
+	"orderflow/pkg/outbox"
 	"orderflow/pkg/sqldb"
 )
 
@@ -79,6 +80,15 @@ func (s *Service) Bus(ctx context.Context) eventbus.Bus {
 	s.busMetrics(bus)
 	s.bus = bus
 	return bus
+}
+
+// Outbox is the outbox in the service's database, published to the bus and read
+// as OUTBOX says. [Service.Publish] keeps it going.
+func (s *Service) Outbox(db sqldb.DB, bus eventbus.Publisher) *outbox.Outbox {
+	if s.settings.Outbox == outbox.Capture && db.Dialect() != sqldb.Postgres {
+		s.refuse("OUTBOX", fmt.Errorf("%s needs PostgreSQL as DATABASE_URL", outbox.Capture))
+	}
+	return outbox.New(db, bus, s.Log, outbox.Options{Reader: s.settings.Outbox})
 }
 
 // EventStore is the event store, EVENTSTORE_URL. It need not be there yet.

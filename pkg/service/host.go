@@ -16,6 +16,7 @@ import (
 	"github.com/caarlos0/env/v11"
 
 	"orderflow/pkg/eventbus"
+	"orderflow/pkg/outbox"
 )
 
 // Host is what surrounds a service: the process it runs in.
@@ -42,6 +43,9 @@ type Settings struct {
 	EventBusURL string `env:"EVENTBUS_URL" envDefault:"sqlite://data/bus.db"`
 	// EventStoreURL is a connection string of EventStoreDB; see [es.Open].
 	EventStoreURL string `env:"EVENTSTORE_URL" envDefault:"esdb://127.0.0.1:2113?tls=false"`
+	// Outbox is how the outbox is read: poll, or cdc, which needs PostgreSQL with
+	// wal_level = logical; see package outbox.
+	Outbox outbox.Reader `env:"OUTBOX" envDefault:"poll"`
 	// LogLevel is DEBUG, INFO, WARN or ERROR.
 	LogLevel slog.Level `env:"LOG_LEVEL" envDefault:"INFO"`
 	// StopWithin is how long requests and deliveries under way may take to finish

@@ -126,7 +126,7 @@ func parts(ctx context.Context, svc *service.Service) {
 	if svc.Refused() != nil {
 		return
 	}
-	in, out := inbox.New(db, "test", svc.Log, inbox.Options{}), outbox.New(db, bus, svc.Log, outbox.Options{})
+	in, out := inbox.New(db, "test", svc.Log, inbox.Options{}), svc.Outbox(db, bus)
 	inbox.On(in, "order.events.placed.v1", func(context.Context, sqldb.Tx, eventbus.Event, struct{}) error { return nil })
 	svc.Start("migrate", func(ctx context.Context) error { return errors.Join(inbox.Migrate(ctx, db), outbox.Migrate(ctx, db)) })
 	svc.Consume(bus, in)
@@ -150,6 +150,7 @@ func TestAServiceOfAllPartsStartsOnNothingAndStops(t *testing.T) {
 	for _, line := range []string{
 		`orderflow_service_info{service="test"} 1`, "orderflow_bus_published_total 0", "orderflow_bus_unrouted 0", "orderflow_queue_depth 0",
 		"orderflow_inbox_handled_total 0", "orderflow_inbox_held 0", "orderflow_inbox_parked 0", "orderflow_outbox_pending 0",
+		"orderflow_outbox_failures_total 0", "orderflow_outbox_streaming 0", "orderflow_outbox_slot_kept_bytes 0",
 		"orderflow_bus_blocked 0", `orderflow_http_request_duration_seconds_count{method="GET",route="/livez",status="200"}`, "go_goroutines",
 	} {
 		if !strings.Contains(metrics, line) {
@@ -196,6 +197,8 @@ func TestASettingThatCannotWorkEndsTheServiceWithALineThatNamesIt(t *testing.T) 
 		{"EVENTBUS_URL", "http://root:s3cret@host", "amqp://"},
 		{"EVENTBUS_URL", "sqlite://", "amqp://"},
 		{"EVENTBUS_URL", "amqp://u:s3cret@host:port", "amqp://"},
+		{"OUTBOX", "push", `"push" is neither poll nor cdc`},
+		{"OUTBOX", "cdc", "cdc needs PostgreSQL"},
 		{"EVENTSTORE_URL", "http://root:s3cret@host", "esdb://"},
 		{"EVENTSTORE_URL", "esdb://root:s3cret@host:port", "port"},
 		{"EVENTSTORE_URL", "esdb://root:1/s3cret@host:2113", "%XX"},
@@ -221,12 +224,12 @@ func run(host service.Host) error {
 	if err != nil {
 		return err
 	}
-	svc.Database()
+	db, bus := svc.Database(), svc.Bus(context.Background())
 	svc.EventStore()
-	svc.Bus(context.Background())
 	if err := svc.Refused(); err != nil {
 		return err
 	}
+	svc.Outbox(db, bus)
 	return svc.Run(context.Background())
 }
 

@@ -143,7 +143,17 @@ func (s *Service) inboxMetrics(in *inbox.Inbox) {
 func (s *Service) outboxMetrics(out *outbox.Outbox) {
 	s.Count("orderflow_outbox_sent_total", "Events passed on to the bus.", func() int64 { return out.Stats().Sent })
 	s.Count("orderflow_outbox_parked_total", "Events the bus refused.", func() int64 { return out.Stats().Parked })
+	s.Count("orderflow_outbox_failures_total", "Attempts to read, publish or mark that did not work.", func() int64 { return out.Stats().Failures })
 	s.Gauge("orderflow_outbox_pending", "Events that wait to be passed on.", out.Pending)
+	s.Gauge("orderflow_outbox_streaming", "1 while PostgreSQL streams the outbox to this process.", func(context.Context) (int, error) {
+		if out.Stats().Streaming {
+			return 1, nil
+		}
+		return 0, nil
+	})
+	s.Gauge("orderflow_outbox_slot_kept_bytes", "Log that PostgreSQL keeps for the replication slot of the outbox.", func(context.Context) (int, error) {
+		return int(out.Stats().SlotKept), nil
+	})
 }
 
 func (s *Service) relayMetrics(r *relay.Relay) {

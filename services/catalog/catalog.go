@@ -19,7 +19,7 @@ func Run(ctx context.Context, host service.Host) error {
 	if err := svc.Refused(); err != nil {
 		return err
 	}
-	out := outbox.New(db, bus, svc.Log, outbox.Options{})
+	out := svc.Outbox(db, bus)
 	store := products.New(db, out)
 
 	svc.Migrate(db, products.Migrations(), outbox.Migrate)

@@ -20,7 +20,7 @@ func Run(ctx context.Context, host service.Host) error {
 	if err := svc.Refused(); err != nil {
 		return err
 	}
-	out := outbox.New(db, bus, svc.Log, outbox.Options{})
+	out := svc.Outbox(db, bus)
 	in := inbox.New(db, "dispatch", svc.Log, inbox.Options{})
 	store := shipments.New(db, out)
 	store.Listen(in)
