@@ -16,17 +16,25 @@ import (
 const deliveryBatch = 200
 
 // Consume delivers the events that the inbox has handlers for from the bus to
-// the inbox, and keeps the inbox's own work going. A subscription that does not
-// take deliveries makes the service not ready.
+// the inbox, and keeps the inbox's own work going. What the broker has given up
+// on, since it came back from this service too often, is parked in the inbox
+// without being handled. A subscription that does not take deliveries makes the
+// service not ready.
 func (s *Service) Consume(bus eventbus.Bus, in *inbox.Inbox) {
 	s.Loop("inbox", in.Run)
 	s.Check("inbox: held events", func(context.Context) error { return in.Ready() })
 	s.inboxMetrics(in)
 
+	s.consume(bus, "consumer", eventbus.Queue{Name: s.name, Patterns: in.Patterns(), BatchSize: deliveryBatch}, in.Handle)
+	s.consume(bus, "dead deliveries", eventbus.Queue{Name: s.name + eventbus.DeadSuffix}, in.HandleDead)
+	s.queueMetrics(bus)
+}
+
+// consume keeps a subscription going.
+func (s *Service) consume(bus eventbus.Bus, name string, queue eventbus.Queue, handle eventbus.Handler) {
 	var current atomic.Pointer[eventbus.Subscription]
-	s.Loop("consumer", func(ctx context.Context) error {
-		queue := eventbus.Queue{Name: s.name, Patterns: in.Patterns(), BatchSize: deliveryBatch}
-		subscription, err := bus.Subscribe(ctx, queue, in.Handle)
+	s.Loop(name, func(ctx context.Context) error {
+		subscription, err := bus.Subscribe(ctx, queue, handle)
 		if err != nil {
 			return err
 		}
@@ -36,20 +44,19 @@ func (s *Service) Consume(bus eventbus.Bus, in *inbox.Inbox) {
 			stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.settings.StopWithin)
 			defer cancel()
 			if err := subscription.Close(stop); err != nil {
-				s.Log.WarnContext(ctx, "closing the subscription", "error", err)
+				s.Log.WarnContext(ctx, "closing the subscription", "queue", queue.Name, "error", err)
 			}
 		}()
 		<-ctx.Done()
 		return nil
 	})
-	s.Check("consumer: deliveries", func(context.Context) error {
+	s.Check(name+": deliveries", func(context.Context) error {
 		subscription := current.Load()
 		if subscription == nil {
 			return errors.New("not subscribed")
 		}
 		return (*subscription).Ready()
 	})
-	s.depthMetric(bus, s.name)
 }
 
 // Publish keeps the outbox's publisher going.

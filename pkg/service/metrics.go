@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/go-chi/chi/v5"
@@ -14,11 +15,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
-
-	"orderflow/pkg/eventbus"
-	"orderflow/pkg/inbox"
-	"orderflow/pkg/outbox"
-	"orderflow/pkg/relay"
 )
 
 func newRegistry(name string) *prometheus.Registry {
@@ -36,7 +32,9 @@ func (s *Service) metricsHandler() http.HandlerFunc {
 	return promhttp.HandlerFor(s.Metrics, promhttp.HandlerOpts{Registry: s.Metrics}).ServeHTTP
 }
 
-// measure observes how long requests take, by route, method and status.
+// measure observes how long requests take, by route, method and status. Streams
+// of server-sent events go on for as long as somebody looks on, which says
+// nothing about the service: they are left out.
 func (s *Service) measure(next http.Handler) http.Handler {
 	durations := prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name:    "orderflow_http_request_duration_seconds",
@@ -48,6 +46,9 @@ func (s *Service) measure(next http.Handler) http.Handler {
 		began := time.Now()
 		observed := middleware.NewWrapResponseWriter(w, r.ProtoMajor)
 		defer func() {
+			if strings.HasPrefix(observed.Header().Get("Content-Type"), "text/event-stream") {
+				return
+			}
 			// Only what the service knows becomes a label: callers could invent any
 			// number of methods and paths.
 			method, route := "other", "unknown"
@@ -82,95 +83,4 @@ func (s *Service) Gauge(name, help string, read func(context.Context) (int, erro
 		}
 		return float64(n)
 	}))
-}
-
-func (s *Service) busMetrics(bus eventbus.Bus) {
-	s.Gauge("orderflow_bus_unrouted", "Events that nobody had subscribed to and that are kept aside.", func(ctx context.Context) (int, error) {
-		return bus.Depth(ctx, eventbus.Unrouted)
-	})
-	reporter, ok := bus.(eventbus.Reporter)
-	if !ok {
-		return
-	}
-	for _, counter := range []struct {
-		name, help string
-		read       func(eventbus.Stats) int64
-	}{
-		{"published", "Events stored durably by the bus.", func(b eventbus.Stats) int64 { return b.Published }},
-		{"unknown_outcomes", "Publishes sent again because their outcome was unknown.", func(b eventbus.Stats) int64 { return b.UnknownOutcomes }},
-		{"unroutable", "Commands that no queue took.", func(b eventbus.Stats) int64 { return b.Unroutable }},
-		{"delivered", "Deliveries handed out, repetitions included.", func(b eventbus.Stats) int64 { return b.Delivered }},
-		{"redelivered", "Deliveries that may have been handed out before.", func(b eventbus.Stats) int64 { return b.Redelivered }},
-		{"malformed", "Deliveries that were no valid envelope.", func(b eventbus.Stats) int64 { return b.Malformed }},
-		{"handler_failures", "Batches whose handler failed.", func(b eventbus.Stats) int64 { return b.HandlerFailures }},
-		{"reconnects", "Connections made after the first.", func(b eventbus.Stats) int64 { return b.Reconnects }},
-	} {
-		s.Count("orderflow_bus_"+counter.name+"_total", counter.help, func() int64 { return counter.read(reporter.Stats()) })
-	}
-	s.Gauge("orderflow_bus_in_flight", "Publishes that wait for the bus.", func(context.Context) (int, error) {
-		return int(reporter.Stats().InFlight), nil
-	})
-	s.Gauge("orderflow_bus_blocked", "1 while the broker refuses to take events.", func(context.Context) (int, error) {
-		if reporter.Stats().Blocked {
-			return 1, nil
-		}
-		return 0, nil
-	})
-}
-
-func (s *Service) depthMetric(bus eventbus.Bus, queue string) {
-	s.Gauge("orderflow_queue_depth", "Events waiting in the service's queue.", func(ctx context.Context) (int, error) {
-		return bus.Depth(ctx, queue)
-	})
-}
-
-func (s *Service) inboxMetrics(in *inbox.Inbox) {
-	s.Count("orderflow_inbox_handled_total", "Events whose effect committed.", func() int64 { return in.Stats().Handled })
-	s.Count("orderflow_inbox_duplicates_total", "Events that came again.", func() int64 { return in.Stats().Duplicates })
-	s.Count("orderflow_inbox_unknown_total", "Events without a handler.", func() int64 { return in.Stats().Unknown })
-	s.Count("orderflow_inbox_failed_total", "Attempts that failed.", func() int64 { return in.Stats().Failed })
-	s.Count("orderflow_inbox_parked_total", "Events left to a person.", func() int64 { return in.Stats().Parked })
-	s.Gauge("orderflow_inbox_held", "Events that wait for another attempt.", func(ctx context.Context) (int, error) {
-		held, _, err := in.Backlog(ctx)
-		return held, err
-	})
-	s.Gauge("orderflow_inbox_parked", "Events that wait for a person.", func(ctx context.Context) (int, error) {
-		_, parked, err := in.Backlog(ctx)
-		return parked, err
-	})
-}
-
-func (s *Service) outboxMetrics(out *outbox.Outbox) {
-	s.Count("orderflow_outbox_sent_total", "Events passed on to the bus.", func() int64 { return out.Stats().Sent })
-	s.Count("orderflow_outbox_parked_total", "Events the bus refused.", func() int64 { return out.Stats().Parked })
-	s.Count("orderflow_outbox_failures_total", "Attempts to read, publish or mark that did not work.", func() int64 { return out.Stats().Failures })
-	s.Gauge("orderflow_outbox_pending", "Events that wait to be passed on.", out.Pending)
-	s.Gauge("orderflow_outbox_streaming", "1 while PostgreSQL streams the outbox to this process.", func(context.Context) (int, error) {
-		if out.Stats().Streaming {
-			return 1, nil
-		}
-		return 0, nil
-	})
-	s.Gauge("orderflow_outbox_slot_kept_bytes", "Log that PostgreSQL keeps for the replication slot of the outbox.", func(context.Context) (int, error) {
-		return int(out.Stats().SlotKept), nil
-	})
-}
-
-func (s *Service) relayMetrics(r *relay.Relay) {
-	s.Count("orderflow_relay_published_total", "Integration events confirmed by the bus.", func() int64 { return r.Stats().Published })
-	s.Count("orderflow_relay_parked_total", "Committed events that could not be announced.", func() int64 { return r.Stats().Parked })
-	s.Gauge("orderflow_relay_parked", "Committed events that wait for a person.", r.ParkedCount)
-	s.Gauge("orderflow_relay_lag_positions", "Positions of the event store's log that are not announced yet.", func(ctx context.Context) (int, error) {
-		lag, err := r.Lag(ctx)
-		return int(lag), err
-	})
-	s.Gauge("orderflow_relay_stalled_seconds", "For how long the relay has been behind the log without getting any further.", func(context.Context) (int, error) {
-		return int(r.Stalled().Seconds()), nil
-	})
-	s.Gauge("orderflow_relay_active", "1 in the process that publishes, 0 in those that stand by.", func(context.Context) (int, error) {
-		if r.Active() {
-			return 1, nil
-		}
-		return 0, nil
-	})
 }

@@ -52,6 +52,9 @@ func newOperated(t *testing.T) *operated {
 		inbox.On(o.in, "order.events.placed.v1", func(context.Context, sqldb.Tx, eventbus.Event, struct{}) error {
 			return inbox.Park(errors.New("not understood"))
 		})
+		inbox.On(o.in, "order.events.cancelled.v1", func(context.Context, sqldb.Tx, eventbus.Event, struct{}) error {
+			return errors.New("not now")
+		})
 		inbox.On(o.in, "order.events.packed.v1", func(context.Context, sqldb.Tx, eventbus.Event, struct{}) error { return nil })
 		r := relay.New(relay.Config{
 			Name: "test", Store: store, Prefixes: []string{"order-"}, DB: o.db, Bus: o.bus, Log: svc.Log,

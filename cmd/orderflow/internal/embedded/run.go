@@ -14,6 +14,7 @@ import (
 
 	"orderflow/pkg/esdbserver"
 	"orderflow/pkg/eventbus"
+	"orderflow/pkg/eventbus/share"
 	"orderflow/pkg/eventbus/sqlitebus"
 	"orderflow/pkg/service"
 )
@@ -123,12 +124,13 @@ func (p Plan) openBus(ctx context.Context, log *slog.Logger) (sharedBus, error) 
 	return sharedBus{bus}, nil
 }
 
-// opener is what a service opens the bus with; nil means by itself.
+// opener is what a service opens the bus with; nil means by itself. A service closes its subscriptions itself; the bus is
+// closed after all services have stopped.
 func (b sharedBus) opener() func(context.Context, string, string, *slog.Logger) (eventbus.Bus, error) {
 	if b.bus == nil {
 		return nil
 	}
-	return func(context.Context, string, string, *slog.Logger) (eventbus.Bus, error) { return borrowed{b.bus}, nil }
+	return func(context.Context, string, string, *slog.Logger) (eventbus.Bus, error) { return share.Of(b.bus), nil }
 }
 
 func (b sharedBus) close() error {
@@ -142,10 +144,3 @@ func (b sharedBus) close() error {
 	}
 	return nil
 }
-
-// borrowed is the bus as one service sees it. A service closes its subscriptions itself; the bus is closed after all
-// services have stopped.
-type borrowed struct{ *sqlitebus.Bus }
-
-// Close leaves the bus open for the other services.
-func (borrowed) Close(context.Context) error { return nil }
