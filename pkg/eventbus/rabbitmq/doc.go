@@ -18,6 +18,11 @@
 // over again after a growing pause: this keeps the order, and it keeps a
 // consumer whose database is down from running into the delivery limit.
 //
+// Of the instances of a service one is given deliveries (a single active
+// consumer); the others stand by and take over when its connection or its
+// subscription ends. Instances that took turns would interleave the events of
+// a subject.
+//
 // # Topology of a namespace ns
 //
 //	ns.events (topic) ──patterns──> queue of each service ──(returned 100 times)──> <queue>.dead

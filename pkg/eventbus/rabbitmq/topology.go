@@ -79,6 +79,8 @@ func declareQueue(ch *amqp.Channel, v version, queue string) error {
 		"x-delivery-limit":          int64(deliveryLimit),
 		"x-dead-letter-exchange":    "",
 		"x-dead-letter-routing-key": dead,
+		// Instances that took turns would interleave the events of a subject.
+		"x-single-active-consumer": true,
 	}
 	if v.atLeast(3, 10) {
 		// The dead letter is confirmed before the original goes; needs the

@@ -147,10 +147,11 @@ func TestAttemptsOfAHandlerDoNotCountTowardsTheDeliveryLimit(t *testing.T) {
 	if err := s.Close(within(t)); err != nil {
 		t.Fatal(err)
 	}
-	m, ok, err := w.channel(t).Get(w.namespace+".crm", true)
-	if err != nil || !ok {
-		t.Fatalf("get: %v, %v", ok, err)
+	deliveries, err := w.channel(t).Consume(w.namespace+".crm", "", true, false, false, false, nil)
+	if err != nil {
+		t.Fatal(err)
 	}
+	m := <-deliveries
 	if count, _ := m.Headers["x-delivery-count"].(int64); count > 1 {
 		t.Errorf("returned %d times for 4 attempts, want once: by closing", count)
 	}
@@ -165,18 +166,19 @@ func TestTheBrokersLastResortKeepsWhatComesBackTooOften(t *testing.T) {
 		t.Fatal(err)
 	}
 	publish(t, bus, placed(1))
-	ch := w.channel(t)
+	deliveries, err := w.channel(t).Consume(w.namespace+".crm", "", false, false, false, false, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
 	returns := 0
 	eventually(t, "the message is a dead letter", func() bool {
-		m, ok, err := ch.Get(w.namespace+".crm", false)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if ok {
+		select {
+		case m := <-deliveries:
 			returns++
 			if err := m.Reject(true); err != nil {
 				t.Fatal(err)
 			}
+		default:
 		}
 		return w.ready(t, "crm.dead") == 1
 	})
