@@ -52,6 +52,15 @@ func (d *disorder) stored(n int) bool {
 	return true
 }
 
+// all takes everything that waits, in the order in which it came.
+func (d *disorder) all() []eventbus.Event {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	waiting := d.waiting
+	d.waiting = nil
+	return waiting
+}
+
 // sorted puts what waits into an order that does not depend on when it came,
 // and returns how much it is.
 func (d *disorder) sorted() int {

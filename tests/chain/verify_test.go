@@ -48,7 +48,7 @@ func (w *world) committed(t *testing.T) (bySubject map[string][]int, total int) 
 func (w *world) verify(t *testing.T) {
 	t.Helper()
 	want, total := w.committed(t)
-	if total < 100 {
+	if total < 20 {
 		t.Errorf("only %d events: the test shows little", total)
 	}
 	for _, name := range []string{"packing", "crm"} {
