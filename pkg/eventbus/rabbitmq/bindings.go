@@ -69,7 +69,7 @@ func (b *Bus) declare(ch *amqp.Channel, s *session, queue string) error {
 	if err := b.names.declareExchanges(s, ch); err != nil {
 		return err
 	}
-	return declareQueue(ch, s.version, queue)
+	return declareQueue(ch, s.version, queue, b.cfg.DeliveryLimit)
 }
 
 func (b *Bus) bindAll(ch *amqp.Channel, queue string, patterns []string) error {

@@ -15,6 +15,7 @@ import (
 	"orderflow/pkg/eventbus"
 	"orderflow/pkg/eventbus/eventbustest"
 	"orderflow/pkg/eventbus/rabbitmq"
+	"orderflow/pkg/faultproxy"
 )
 
 func TestRabbitMQBusKeepsThePromises(t *testing.T) {
@@ -27,7 +28,7 @@ func TestRabbitMQBusKeepsThePromises(t *testing.T) {
 func (w *world) harness() eventbustest.Harness {
 	return eventbustest.Harness{
 		Open:      func(t testing.TB) eventbus.Bus { return w.open(t) },
-		Interrupt: func(testing.TB) { w.proxy.cut() },
+		Interrupt: func(testing.TB) { w.proxy.Cut() },
 		Inject: func(t testing.TB, typ string, body []byte) {
 			t.Helper()
 			w.publishRaw(t, w.namespace+".events", typ, amqp.Publishing{Body: body})
@@ -60,7 +61,8 @@ func requireBroker(t testing.TB) {
 // removed from the broker with the test.
 type world struct {
 	namespace string
-	proxy     *proxy
+	broker    string // host:port, past the proxy
+	proxy     *faultproxy.Proxy
 	url       string
 	raw       *amqp.Connection // past the bus and the proxy
 	queues    map[string]bool  // as the broker calls them, to be removed
@@ -72,20 +74,17 @@ func newWorld(t testing.TB) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := startProxy(t, net.JoinHostPort(uri.Host, strconv.Itoa(uri.Port)))
 	raw, err := amqp.Dial(brokerURL())
 	if err != nil {
 		t.Fatal(err)
 	}
-	host, port, _ := net.SplitHostPort(p.address())
-	uri.Host = host
-	if uri.Port, err = strconv.Atoi(port); err != nil {
-		t.Fatal(err)
-	}
 	w := &world{
 		namespace: "test-" + uuid.NewString()[:13],
-		proxy:     p, url: uri.String(), raw: raw, queues: map[string]bool{},
+		broker:    net.JoinHostPort(uri.Host, strconv.Itoa(uri.Port)),
+		raw:       raw, queues: map[string]bool{},
 	}
+	w.proxy = faultproxy.Start(t, w.broker)
+	w.url = through(t, w.proxy.Address())
 	t.Cleanup(func() {
 		w.remove(t)
 		_ = raw.Close()
@@ -93,10 +92,33 @@ func newWorld(t testing.TB) *world {
 	return w
 }
 
+// through is the broker's URL with another address.
+func through(t testing.TB, address string) string {
+	t.Helper()
+	uri, err := amqp.ParseURI(brokerURL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	uri.Host = host
+	if uri.Port, err = strconv.Atoi(port); err != nil {
+		t.Fatal(err)
+	}
+	return uri.String()
+}
+
 // open opens a bus that notes which queues the test makes.
 func (w *world) open(t testing.TB) eventbus.Bus {
 	t.Helper()
-	bus, err := rabbitmq.Open(t.Context(), w.config())
+	return w.openWith(t, w.config())
+}
+
+func (w *world) openWith(t testing.TB, cfg rabbitmq.Config) eventbus.Bus {
+	t.Helper()
+	bus, err := rabbitmq.Open(t.Context(), cfg)
 	if err != nil {
 		t.Fatalf("open: %v", err)
 	}

@@ -41,6 +41,11 @@ type Config struct {
 	// answer before the connection is given up; 0 means 30 s. Time during which
 	// the broker says that it blocks does not count.
 	ConfirmTimeout time.Duration
+	// DeliveryLimit is how often a delivery may come back to a service's queue,
+	// by crashes of its consumers, before the broker makes it a dead letter; 0
+	// means 100. It belongs to the queue: for one that exists, another limit is
+	// refused.
+	DeliveryLimit int
 }
 
 // complete fills in the defaults and checks the URLs, without ever repeating
@@ -70,6 +75,12 @@ func (c Config) complete() (Config, []string, error) {
 		if *d.value == 0 {
 			*d.value = d.standard
 		}
+	}
+	switch {
+	case c.DeliveryLimit < 0:
+		return c, nil, fmt.Errorf("negative delivery limit %d", c.DeliveryLimit)
+	case c.DeliveryLimit == 0:
+		c.DeliveryLimit = defaultDeliveryLimit
 	}
 	if len(c.Namespace) > maxNamespace {
 		return c, nil, fmt.Errorf("namespace is longer than %d bytes", maxNamespace)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
@@ -13,29 +14,46 @@ import (
 
 var errCancelled = errors.New("the broker cancelled the consumer: its queue was removed or moved")
 
+// errSuspect says that a delivery has to be handed out alone.
+var errSuspect = errors.New("a delivery has come back often: it may be what ends its consumers")
+
+// suspicious is how often a delivery must have come back to be handed out alone.
+// A restart in the middle of the work counts once.
+const suspicious = 3
+
 // consumer is one channel that consumes one queue, until either is lost. It is
 // driven by a single goroutine, which alone acknowledges.
+//
+// A broker counts a crash for every delivery that was on its way to whoever
+// crashed. What comes back often is therefore taken one by one: the guilty one
+// must not share its count with the others until all of them are dead letters.
+//
+//	wide ──suspect──> errSuspect, starts over as single ──one that is not──> wide
+//
+// Only then: what a quorum queue gets back it puts behind what it has got back
+// before, so taking less than the consumer before can change the order.
 type consumer struct {
 	ch      *amqp.Channel
-	batch   int
+	queue   string
+	batch   int // deliveries handed over at once when wide
+	wide    bool
+	ending  atomic.Bool        // the single consumer is ended by us
 	arrived chan amqp.Delivery // as many as may be unacknowledged
 	alive   context.Context    // ends, with the reason, when the channel or the consumer is lost
 	end     context.CancelCauseFunc
 	pumping sync.WaitGroup
 }
 
-// consume asks for two batches in advance: one is handled while the next one
-// is on its way. Without a limit the library would buffer the whole queue.
-func consume(ctx context.Context, s *session, queue string, batch int) (*consumer, error) {
-	return answered(ctx, func() (*consumer, error) { return startConsumer(s, queue, batch) }, (*consumer).close)
+func consume(ctx context.Context, s *session, queue string, batch int, wide bool) (*consumer, error) {
+	return answered(ctx, func() (*consumer, error) { return startConsumer(s, queue, batch, wide) }, (*consumer).close)
 }
 
-func startConsumer(s *session, queue string, batch int) (*consumer, error) {
+func startConsumer(s *session, queue string, batch int, wide bool) (*consumer, error) {
 	ch, err := s.conn.Channel()
 	if err != nil {
 		return nil, fmt.Errorf("open channel: %w", err)
 	}
-	c := &consumer{ch: ch, batch: batch, arrived: make(chan amqp.Delivery, 2*batch)}
+	c := &consumer{ch: ch, queue: queue, batch: batch, wide: wide}
 	c.alive, c.end = context.WithCancelCause(context.Background())
 	closed := ch.NotifyClose(make(chan *amqp.Error, 1))
 	c.pumping.Go(func() {
@@ -44,31 +62,82 @@ func startConsumer(s *session, queue string, batch int) (*consumer, error) {
 		}
 		c.end(errors.New("channel closed"))
 	})
-	if err := ch.Qos(cap(c.arrived), 0, false); err != nil {
+	tag, prefetch := singleTag, 1
+	if wide {
+		tag, prefetch = wideTag, 2*batch
+	}
+	if c.arrived, err = c.start(tag, prefetch); err != nil {
 		c.close()
+		return nil, err
+	}
+	return c, nil
+}
+
+// The names of the two consumers that a channel has one after the other. They
+// differ because a quorum queue remembers a consumer that it has ended.
+const (
+	singleTag = "single"
+	wideTag   = "wide"
+)
+
+// start asks for deliveries, so many in advance: when wide two batches, one that
+// is handled and one on its way. Without a limit the library would buffer the
+// whole queue.
+func (c *consumer) start(tag string, prefetch int) (chan amqp.Delivery, error) {
+	if err := c.ch.Qos(prefetch, 0, false); err != nil {
 		return nil, fmt.Errorf("set prefetch: %w", err)
 	}
-	deliveries, err := ch.Consume(queue, "", false, false, false, false, nil)
+	deliveries, err := c.ch.Consume(c.queue, tag, false, false, false, false, nil)
 	if err != nil {
-		c.close()
-		return nil, fmt.Errorf("consume queue %q: %w", queue, err)
+		return nil, fmt.Errorf("consume queue %q: %w", c.queue, err)
 	}
+	arrived := make(chan amqp.Delivery, prefetch)
 	c.pumping.Go(func() {
-		defer close(c.arrived)
+		defer close(arrived)
 		for d := range deliveries {
 			select {
-			case c.arrived <- d: // there is room for all the broker may send
+			case arrived <- d: // there is room for all the broker may send
 			case <-c.alive.Done():
 			}
 		}
 		// A broker can end the consumer and leave its channel open; the
 		// library then closes only this Go channel. If it is the channel that
 		// was lost, the reason is on its way and better than this one.
-		if !ch.IsClosed() {
+		if !c.ch.IsClosed() && !c.ending.Swap(false) {
 			c.end(errCancelled)
 		}
 	})
-	return c, nil
+	return arrived, nil
+}
+
+// widen makes a single consumer a wide one. last was handled and is acknowledged
+// in between: while it is not, the single consumer gets nothing else.
+func (c *consumer) widen(last uint64) error {
+	arrived, err := answered(c.alive, func() (chan amqp.Delivery, error) {
+		c.ending.Store(true)
+		if err := c.ch.Cancel(singleTag, false); err != nil {
+			return nil, fmt.Errorf("end single consumer: %w", err)
+		}
+		if err := c.acknowledge(last); err != nil {
+			return nil, err
+		}
+		return c.start(wideTag, 2*c.batch)
+	}, func(chan amqp.Delivery) {})
+	if err != nil {
+		return err
+	}
+	c.arrived, c.wide = arrived, true
+	return nil
+}
+
+// acknowledge covers everything up to last: it came in order and was handled in
+// order. If the channel is gone it goes nowhere, and the broker hands the
+// deliveries out again.
+func (c *consumer) acknowledge(last uint64) error {
+	if err := c.ch.Ack(last, true); err != nil {
+		return fmt.Errorf("acknowledge: %w", err)
+	}
+	return nil
 }
 
 // run hands over batch after batch. It returns nil when stopping ended, else
@@ -80,54 +149,68 @@ func (c *consumer) run(stopping context.Context, s *subscription) error {
 	defer cancel()
 	defer context.AfterFunc(c.alive, cancel)()
 	for {
-		batch, last := c.next(waiting)
-		if stopping.Err() != nil {
+		batch, last, suspect := c.next(waiting)
+		switch {
+		case stopping.Err() != nil:
 			return nil
-		}
-		if len(batch) == 0 {
+		case len(batch) == 0:
 			<-c.alive.Done()
 			return context.Cause(c.alive)
+		case suspect && c.wide:
+			return errSuspect
 		}
 		if !s.handler.Until(waiting, s.life.Handling(), batch) {
 			continue // next sees that waiting has ended
 		}
-		// Everything up to last came in order and was handled in order, so one
-		// acknowledgement covers the batch. If the channel is gone it goes
-		// nowhere, and the broker hands the batch out again.
-		if err := c.ch.Ack(last, true); err != nil {
-			c.end(fmt.Errorf("acknowledge: %w", err))
+		finish := c.acknowledge
+		if !suspect && !c.wide && stopping.Err() == nil {
+			finish = c.widen
+		}
+		if err := finish(last); err != nil {
+			c.end(err)
 			return context.Cause(c.alive)
 		}
 		s.bus.count.Acknowledged.Add(int64(len(batch)))
 	}
 }
 
-// next waits for a delivery and takes what else is there.
-func (c *consumer) next(waiting context.Context) (batch []eventbus.Delivery, last uint64) {
+// next waits for a delivery and takes what else is there. suspect says that one
+// of them has come back often.
+func (c *consumer) next(waiting context.Context) (batch []eventbus.Delivery, last uint64, suspect bool) {
 	if waiting.Err() != nil {
-		return nil, 0
+		return nil, 0, false
+	}
+	take := func(d amqp.Delivery) {
+		batch, last = append(batch, incoming(d)), d.DeliveryTag
+		suspect = suspect || returns(d) >= suspicious
 	}
 	select {
 	case d, ok := <-c.arrived:
 		if !ok || c.alive.Err() != nil {
-			return nil, 0 // what a dead session left behind comes again
+			return nil, 0, false // what a dead session left behind comes again
 		}
-		batch, last = append(batch, incoming(d)), d.DeliveryTag
+		take(d)
 	case <-waiting.Done():
-		return nil, 0
+		return nil, 0, false
 	}
 	for len(batch) < c.batch {
 		select {
 		case d, ok := <-c.arrived:
 			if !ok {
-				return batch, last
+				return batch, last, suspect
 			}
-			batch, last = append(batch, incoming(d)), d.DeliveryTag
+			take(d)
 		default:
-			return batch, last
+			return batch, last, suspect
 		}
 	}
-	return batch, last
+	return batch, last, suspect
+}
+
+// returns is how often a quorum queue has had the delivery back.
+func returns(d amqp.Delivery) int64 {
+	count, _ := d.Headers["x-delivery-count"].(int64)
+	return count
 }
 
 // close closes the channel, after the broker has processed the last

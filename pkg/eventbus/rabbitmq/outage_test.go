@@ -7,18 +7,19 @@ import (
 	"testing"
 	"time"
 
+	"orderflow/pkg/eventbus"
 	"orderflow/pkg/eventbus/rabbitmq"
 )
 
 func TestAServiceStartsWhileTheBrokerIsDown(t *testing.T) {
 	requireBroker(t)
 	w := newWorld(t)
-	w.proxy.refuse(true)
+	w.proxy.Down()
 	w.url = strings.Replace(w.url, "guest@", "s3cret@", 1)
 	bus := closing(t, w.open(t))
 	eventually(t, "it says why it is not ready", func() bool {
 		err := bus.Ready()
-		return err != nil && strings.Contains(err.Error(), w.proxy.address())
+		return err != nil && strings.Contains(err.Error(), w.proxy.Address())
 	})
 	if text := bus.Ready().Error(); strings.Contains(text, "s3cret") {
 		t.Errorf("the password is shown: %s", text)
@@ -28,7 +29,7 @@ func TestAServiceStartsWhileTheBrokerIsDown(t *testing.T) {
 func TestPublishAndSubscribeWaitForTheBroker(t *testing.T) {
 	requireBroker(t)
 	w := newWorld(t)
-	w.proxy.refuse(true)
+	w.proxy.Down()
 	bus := closing(t, w.open(t))
 	var crm received
 	published, subscribed := make(chan error, 1), make(chan error, 1)
@@ -39,10 +40,10 @@ func TestPublishAndSubscribeWaitForTheBroker(t *testing.T) {
 	go func() { published <- bus.Publish(within(t), placed(1)) }()
 	impatient, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := bus.Publish(impatient, placed(2)); !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), w.proxy.address()) {
+	if err := bus.Publish(impatient, placed(2)); !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), w.proxy.Address()) {
 		t.Errorf("a publish that does not wait: %v, want its context's error and the broker's address", err)
 	}
-	w.proxy.refuse(false)
+	w.proxy.Up()
 	for name, outcome := range map[string]chan error{"publish": published, "subscribe": subscribed} {
 		if err := <-outcome; err != nil {
 			t.Errorf("%s: %v", name, err)
@@ -74,69 +75,46 @@ func TestAnUnusableURLIsRefusedWithoutShowingIt(t *testing.T) {
 	}
 }
 
-// The broker has the events, but its confirms never arrive: the outcome is
+// The broker has the events, but no confirm of the window arrives: the outcome is
 // unknown until the same events were sent again on another connection.
-func TestAConfirmThatDoesNotComeMakesTheEventsBeSentAgain(t *testing.T) {
+func TestConfirmsThatDoNotComeMakeTheEventsBeSentAgain(t *testing.T) {
 	requireBroker(t)
+	const count = 1500 // more than a window
 	w := newWorld(t)
+	deaf := startDeafProxy(t, w.broker)
 	cfg := w.config()
-	cfg.ConfirmTimeout = 100 * time.Millisecond
-	cfg.Heartbeat = time.Second // for the consumer's connection to be given up, too
-	opened, err := rabbitmq.Open(t.Context(), cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	bus := closing(t, notingBus{opened, w})
+	cfg.URL, cfg.ConfirmTimeout = through(t, deaf.listener.Addr().String()), 300*time.Millisecond
+	bus := closing(t, w.openWith(t, cfg)).(notingBus)
 	subscription := subscribe(t, bus, nothing, "order.#")
 	if err := subscription.Close(within(t)); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "ready", func() bool { return bus.Ready() == nil })
-	w.proxy.swallow()
-	publish(t, bus, placed(1), placed(2), placed(3))
-	if n := opened.Stats().UnknownOutcomes; n != 3 {
-		t.Errorf("%d outcomes were unknown, want 3", n)
+	events := make([]eventbus.Event, count)
+	for n := range events {
+		events[n] = placed(n)
 	}
-	var crm received
-	subscribe(t, bus, crm.handle, "order.#")
-	ids := map[string]int{}
-	for _, d := range crm.await(t, 6) { // both times the broker stored them
-		ids[d.Event.ID]++
-	}
-	for n := 1; n <= 3; n++ {
-		if ids[placed(n).ID] != 2 {
-			t.Errorf("event %d arrived %d times, want twice with the same id", n, ids[placed(n).ID])
-		}
-	}
-}
-
-func TestABlockingBrokerIsWaitedFor(t *testing.T) {
-	requireBroker(t)
-	w := newWorld(t)
-	bus := closing(t, w.open(t))
-	var crm received
-	subscribe(t, bus, crm.handle, "order.#")
-	eventually(t, "ready", func() bool { return bus.Ready() == nil })
-	w.proxy.block("low on memory")
-	eventually(t, "not ready", func() bool {
-		err := bus.Ready()
-		return err != nil && strings.Contains(err.Error(), "low on memory")
-	})
-	impatient, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
-	defer cancel()
-	if err := bus.Publish(impatient, placed(1)); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("publish on a blocked connection: %v, want its context's error", err)
-	}
+	deaf.loses.Store(true)
 	published := make(chan error, 1)
-	go func() { published <- bus.Publish(within(t), placed(2)) }()
-	w.proxy.unblock()
+	go func() { published <- bus.Publish(within(t), events...) }()
+	eventually(t, "a window is in doubt", func() bool { return bus.Stats().UnknownOutcomes >= 1024 })
+	deaf.loses.Store(false)
 	if err := <-published; err != nil {
 		t.Fatalf("publish: %v", err)
 	}
-	if got := crm.await(t, 1); got[0].Event.ID != placed(2).ID {
-		t.Errorf("got %s: what was given up while blocked was sent nevertheless", got[0].Event.ID)
+	if deaf.lost.Load() == 0 {
+		t.Error("the test is wrong: no confirm was lost")
 	}
-	eventually(t, "ready again", func() bool { return bus.Ready() == nil })
+	if stats := bus.Stats(); stats.Published != count || stats.Reconnects == 0 {
+		t.Errorf("%d published and %d reconnects, want %d and at least one", stats.Published, stats.Reconnects, count)
+	}
+	var crm received
+	subscribe(t, bus, crm.handle, "order.#")
+	crm.await(t, count+1024) // the window was stored twice
+	for n, id := range crm.firsts() {
+		if id != placed(n).ID {
+			t.Fatalf("event %d to arrive is %s", n, id)
+		}
+	}
 }
 
 func TestClosingWhileTheBrokerIsDownEndsWithTheContext(t *testing.T) {
@@ -144,7 +122,7 @@ func TestClosingWhileTheBrokerIsDownEndsWithTheContext(t *testing.T) {
 	w := newWorld(t)
 	bus := w.open(t)
 	subscribe(t, bus, nothing, "order.#")
-	w.proxy.refuse(true)
+	w.proxy.Down()
 	published := make(chan error, 1)
 	go func() { published <- bus.Publish(within(t), placed(1)) }()
 	eventually(t, "the publish waits", func() bool { return bus.(notingBus).Stats().InFlight == 1 })

@@ -139,16 +139,22 @@ func (s *subscription) attach(stopping context.Context, session *session) error 
 		}
 		s.declared = session
 	}
-	c, err := consume(stopping, session, s.bus.names.queue(s.queue.Name), s.queue.BatchSize)
-	if err != nil {
-		s.declared = nil // the queue may be gone
+	for wide := true; ; wide = false {
+		c, err := consume(stopping, session, s.bus.names.queue(s.queue.Name), s.queue.BatchSize, wide)
+		if err != nil {
+			s.declared = nil // the queue may be gone
+			return err
+		}
+		s.fault.Store(nil)
+		err = c.run(stopping, s)
+		c.close()
+		if errors.Is(err, errSuspect) {
+			s.bus.log.WarnContext(stopping, "handing out one by one", "queue", s.queue.Name, "reason", err)
+			continue
+		}
+		if err != nil && session.gone.Err() == nil {
+			s.declared = nil
+		}
 		return err
 	}
-	s.fault.Store(nil)
-	err = c.run(stopping, s)
-	c.close()
-	if err != nil && session.gone.Err() == nil {
-		s.declared = nil
-	}
-	return err
 }

@@ -118,13 +118,16 @@ func (r *received) all() []eventbus.Delivery {
 	return slices.Clone(r.list)
 }
 
-// different counts the events, however often each has arrived.
-func (r *received) different() int {
+// firsts are the ids of the events in the order of their first arrival.
+func (r *received) firsts() (ids []string) {
 	seen := map[string]bool{}
 	for _, d := range r.all() {
-		seen[d.Event.ID] = true
+		if !seen[d.Event.ID] {
+			seen[d.Event.ID] = true
+			ids = append(ids, d.Event.ID)
+		}
 	}
-	return len(seen)
+	return ids
 }
 
 func (r *received) await(t *testing.T, count int) []eventbus.Delivery {

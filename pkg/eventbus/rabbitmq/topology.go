@@ -10,11 +10,11 @@ import (
 	"orderflow/pkg/eventbus"
 )
 
-// deliveryLimit is how often a broker lets a message come back before it puts it
+// defaultDeliveryLimit is how often a broker lets a message come back before it puts it
 // into the queue of dead letters. Crashes and restarts count, attempts of a
 // handler do not, so it lies far above what a healthy system ever needs. It is
 // always given: without it brokers differ between 20 and no limit.
-const deliveryLimit = 100
+const defaultDeliveryLimit = 100
 
 // keepForever is the limit where a message must never be dropped. A limit of -1
 // means none in RabbitMQ 4, but 3.10 drops the message at its first return.
@@ -44,7 +44,7 @@ func (n names) queue(name string) string {
 
 // declareExchanges makes what publishers need.
 func (n names) declareExchanges(s *session, ch *amqp.Channel) error {
-	if err := declareQueue(ch, s.version, n.unrouted()); err != nil {
+	if err := declareQueue(ch, s.version, n.unrouted(), defaultDeliveryLimit); err != nil {
 		return err
 	}
 	for _, e := range []struct {
@@ -65,9 +65,8 @@ func (n names) declareExchanges(s *session, ch *amqp.Channel) error {
 	return nil
 }
 
-// declareQueue makes a service's queue and, before it, the one for its dead
-// letters.
-func declareQueue(ch *amqp.Channel, v version, queue string) error {
+// declareQueue makes a queue and, before it, the one for its dead letters.
+func declareQueue(ch *amqp.Channel, v version, queue string, limit int) error {
 	dead := queue + eventbus.DeadSuffix
 	if strings.HasSuffix(queue, eventbus.DeadSuffix) {
 		dead = queue
@@ -76,17 +75,19 @@ func declareQueue(ch *amqp.Channel, v version, queue string) error {
 		return err
 	}
 	args := amqp.Table{
-		"x-delivery-limit":          int64(deliveryLimit),
+		"x-delivery-limit":          int64(limit),
 		"x-dead-letter-exchange":    "",
 		"x-dead-letter-routing-key": dead,
-		// Instances that took turns would interleave the events of a subject.
-		"x-single-active-consumer": true,
 	}
 	if v.atLeast(3, 10) {
 		// The dead letter is confirmed before the original goes; needs the
 		// queue to refuse, not drop, should anyone ever limit its length.
 		args["x-dead-letter-strategy"] = "at-least-once"
 		args["x-overflow"] = "reject-publish"
+	}
+	if !strings.HasSuffix(queue, "."+eventbus.Unrouted) {
+		// Instances that took turns would interleave the events of a subject.
+		args["x-single-active-consumer"] = true
 	}
 	_, err := declareQuorum(ch, queue, args)
 	return err

@@ -1,7 +1,6 @@
 package rabbitmq_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -129,69 +128,6 @@ func TestManyInstancesStartAtOnce(t *testing.T) {
 	}
 	publish(t, closing(t, w.open(t)), placed(1))
 	crm.await(t, 1)
-}
-
-func TestAttemptsOfAHandlerDoNotCountTowardsTheDeliveryLimit(t *testing.T) {
-	requireBroker(t)
-	w := newWorld(t)
-	bus := closing(t, w.open(t))
-	attempts := make(chan struct{}, 100)
-	s := subscribe(t, bus, func(context.Context, []eventbus.Delivery) error {
-		attempts <- struct{}{}
-		return errors.New("the database is down")
-	}, "order.#")
-	publish(t, bus, placed(1))
-	for range 4 {
-		<-attempts
-	}
-	if err := s.Close(within(t)); err != nil {
-		t.Fatal(err)
-	}
-	deliveries, err := w.channel(t).Consume(w.namespace+".crm", "", true, false, false, false, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	m := <-deliveries
-	if count, _ := m.Headers["x-delivery-count"].(int64); count > 1 {
-		t.Errorf("returned %d times for 4 attempts, want once: by closing", count)
-	}
-}
-
-func TestTheBrokersLastResortKeepsWhatComesBackTooOften(t *testing.T) {
-	requireBroker(t)
-	w := newWorld(t)
-	bus := closing(t, w.open(t))
-	s := subscribe(t, bus, nothing, "order.#")
-	if err := s.Close(within(t)); err != nil {
-		t.Fatal(err)
-	}
-	publish(t, bus, placed(1))
-	deliveries, err := w.channel(t).Consume(w.namespace+".crm", "", false, false, false, false, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	returns := 0
-	eventually(t, "the message is a dead letter", func() bool {
-		select {
-		case m := <-deliveries:
-			returns++
-			if err := m.Reject(true); err != nil {
-				t.Fatal(err)
-			}
-		default:
-		}
-		return w.ready(t, "crm.dead") == 1
-	})
-	if returns < 50 {
-		t.Errorf("dead after %d returns, want many more than any service tries", returns)
-	}
-	var dead received
-	if _, err := bus.Subscribe(within(t), eventbus.Queue{Name: "crm.dead"}, dead.handle); err != nil {
-		t.Fatal(err)
-	}
-	if got := dead.await(t, 1); got[0].Malformed != nil || got[0].Event.ID != placed(1).ID {
-		t.Errorf("got %+v, want the event as it was published", got[0])
-	}
 }
 
 // The record only serves to unbind. Whatever is wrong with it, the consumer works.
