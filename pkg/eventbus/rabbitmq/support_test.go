@@ -101,14 +101,25 @@ func (w *world) peek(t *testing.T, queue string) (bodies []string) {
 
 // received collects deliveries.
 type received struct {
-	mu   sync.Mutex
-	list []eventbus.Delivery
+	mu    sync.Mutex
+	list  []eventbus.Delivery
+	seen  map[string]bool
+	first []eventbus.Event // in the order of their first arrival
 }
 
 func (r *received) handle(_ context.Context, batch []eventbus.Delivery) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.list = append(r.list, batch...)
+	if r.seen == nil {
+		r.seen = map[string]bool{}
+	}
+	for _, d := range batch {
+		if !r.seen[d.Event.ID] {
+			r.seen[d.Event.ID] = true
+			r.first = append(r.first, d.Event)
+		}
+	}
 	return nil
 }
 
@@ -118,14 +129,24 @@ func (r *received) all() []eventbus.Delivery {
 	return slices.Clone(r.list)
 }
 
+// firstEvents are the events in the order of their first arrival.
+func (r *received) firstEvents() []eventbus.Event {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.first)
+}
+
+// count is how many different events have arrived.
+func (r *received) count() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.first)
+}
+
 // firsts are the ids of the events in the order of their first arrival.
 func (r *received) firsts() (ids []string) {
-	seen := map[string]bool{}
-	for _, d := range r.all() {
-		if !seen[d.Event.ID] {
-			seen[d.Event.ID] = true
-			ids = append(ids, d.Event.ID)
-		}
+	for _, e := range r.firstEvents() {
+		ids = append(ids, e.ID)
 	}
 	return ids
 }
