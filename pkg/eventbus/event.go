@@ -58,6 +58,11 @@ var ErrInvalidEvent = errors.New("invalid event")
 // buses keep it, so that an event accepted by one is accepted by the other.
 const maxShortString = 255
 
+// maxLongString keeps all attributes together far below 128 KiB, the largest
+// header of a message that brokers accept unless they are told otherwise. A
+// broker closes the connection over a larger one, each time it is sent again.
+const maxLongString = 4096
+
 // Validate reports, wrapped in [ErrInvalidEvent], the first thing that would
 // keep the event from being published on every bus. Data is not looked at.
 func (e Event) Validate() error {
@@ -80,6 +85,9 @@ func (e Event) Validate() error {
 		}
 		if field.short && len(field.value) > maxShortString {
 			return fmt.Errorf("%w: %s longer than %d bytes (id %.60q)", ErrInvalidEvent, field.name, maxShortString, e.ID)
+		}
+		if len(field.value) > maxLongString {
+			return fmt.Errorf("%w: %s longer than %d bytes (id %.60q)", ErrInvalidEvent, field.name, maxLongString, e.ID)
 		}
 		if problem := textProblem(field.value); problem != "" {
 			return fmt.Errorf("%w: %s %s (id %.60q)", ErrInvalidEvent, field.name, problem, e.ID)

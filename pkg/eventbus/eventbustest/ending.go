@@ -3,7 +3,9 @@ package eventbustest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
+	"time"
 
 	"orderflow/pkg/eventbus"
 )
@@ -12,6 +14,9 @@ func ending() []promise {
 	return []promise{
 		{"ClosingWaitsForTheRunningHandler", closingWaits},
 		{"UnsubscribeRemovesTheQueue", unsubscribe},
+		{"UnsubscribingUnderLoadEnds", unsubscribeUnderLoad},
+		{"UnsubscribingLeavesOtherInstancesConsuming", unsubscribeElsewhere},
+		{"AHandlerThatIgnoresItsContextDoesNotKeepABusOpen", deafHandler},
 		{"AClosedBusRefusesEverything", closedRefuses},
 		{"ClosingTwiceIsNoError", closingTwice},
 		{"ClosingTheBusEndsItsSubscriptions", closingTheBus},
@@ -68,6 +73,93 @@ func unsubscribe(t *testing.T, h Harness) {
 	publish(t, bus, placed("o3", 1))
 	crm.await(t, 1)
 	sameIDs(t, crm.ids(), []string{placed("o3", 1).ID})
+}
+
+func unsubscribeUnderLoad(t *testing.T, h Harness) {
+	var crm inbox
+	queue := eventbus.Queue{Name: "crm", Patterns: []string{"order.#"}, BatchSize: 5}
+	bus, publisher := open(t, h), open(t, h)
+	s := subscribe(t, bus, queue, crm.handle)
+	stop, stopped := make(chan struct{}), make(chan error, 1)
+	go func() {
+		for n := 0; ; n++ {
+			select {
+			case <-stop:
+				stopped <- nil
+				return
+			default:
+			}
+			if err := publisher.Publish(within(t), series(fmt.Sprint("o", n), 20)...); err != nil {
+				stopped <- err
+				return
+			}
+		}
+	}()
+	crm.await(t, 100)
+	if err := s.Unsubscribe(within(t)); err != nil {
+		t.Errorf("unsubscribe: %v", err)
+	}
+	if n, err := bus.Depth(within(t), "crm"); err == nil {
+		t.Errorf("the queue still exists, with %d events", n)
+	}
+	close(stop)
+	if err := recv(t, "the publisher has stopped", stopped); err != nil {
+		t.Fatalf("publish: %v", err)
+	}
+	var again inbox
+	subscribe(t, bus, queue, again.handle)
+	publish(t, publisher, placed("last", 1))
+	again.await(t, 1)
+	sameIDs(t, again.ids(), []string{placed("last", 1).ID})
+}
+
+func unsubscribeElsewhere(t *testing.T, h Harness) {
+	var crm inbox
+	queue := eventbus.Queue{Name: "crm", Patterns: []string{"order.#"}}
+	publisher := open(t, h)
+	one := subscribe(t, open(t, h), queue, (&inbox{}).handle)
+	two := subscribe(t, open(t, h), queue, crm.handle)
+	eventually(t, "both are ready", func() bool { return one.Ready() == nil && two.Ready() == nil })
+	if err := one.Unsubscribe(within(t)); err != nil {
+		t.Fatalf("unsubscribe: %v", err)
+	}
+	n := 0
+	eventually(t, "the other one consumes again", func() bool {
+		publish(t, publisher, placed("o1", n))
+		n++
+		return len(crm.ids()) > 0
+	})
+}
+
+// A process must be able to end although a handler hangs. What the handler had
+// is not acknowledged, and comes again.
+func deafHandler(t *testing.T, h Harness) {
+	queue := eventbus.Queue{Name: "crm", Patterns: []string{"order.#"}}
+	bus := h.Open(t)
+	entered, release := make(chan context.Context, 10), make(chan struct{})
+	subscribe(t, bus, queue, func(ctx context.Context, _ []eventbus.Delivery) error {
+		entered <- ctx
+		<-release
+		return ctx.Err()
+	})
+	events := series("o1", 5)
+	publish(t, bus, events...)
+	handling := recv(t, "the handler has begun", entered)
+	impatient, cancel := context.WithTimeout(within(t), 50*time.Millisecond)
+	defer cancel()
+	closed := make(chan error, 1)
+	go func() { closed <- bus.Close(impatient) }()
+	if err := recv(t, "closed", closed); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("close: got %v, want it to say that the time was over", err)
+	}
+	if handling.Err() == nil {
+		t.Error("the handler was not told to stop")
+	}
+	close(release)
+	var crm inbox
+	subscribe(t, open(t, h), queue, crm.handle)
+	crm.await(t, len(events))
+	sameIDs(t, crm.ids(), ids(events))
 }
 
 func closedRefuses(t *testing.T, h Harness) {

@@ -185,6 +185,9 @@ func invalidQueues(t *testing.T, h Harness) {
 		{Name: "crm", Patterns: []string{"order.pl*"}},
 		{Name: "crm", Patterns: []string{""}},
 		{Name: "crm", Patterns: []string{"#"}, BatchSize: -1},
+		{Name: "crm", Patterns: []string{"#"}, BatchSize: 1001},
+		{Name: strings.Repeat("x", 181), Patterns: []string{"#"}},
+		{Name: "amq.crm", Patterns: []string{"#"}},
 		{Name: eventbus.Unrouted, Patterns: []string{"#"}},
 	} {
 		_, err := bus.Subscribe(within(t), q, (&inbox{}).handle)

@@ -187,7 +187,11 @@ func (b *Bus) Close(ctx context.Context) error {
 	}
 	closing.Wait()
 	b.stopLoops()
-	failures = append(failures, b.forgetInstance(ctx), b.writer.close(ctx))
+	// Whoever is in a hurry must not leave its queues to nobody until the lease
+	// has run out.
+	farewell, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer cancel()
+	failures = append(failures, b.forgetInstance(farewell), b.writer.close(ctx))
 	b.loops.Wait()
 	if err := errors.Join(append(failures, b.fetch.Close(), b.db.Close())...); err != nil {
 		return fmt.Errorf("close event bus %s: %w", b.path, err)

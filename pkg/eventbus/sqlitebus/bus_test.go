@@ -24,8 +24,9 @@ func start(t *testing.T) eventbustest.Harness {
 
 func harness(path string) eventbustest.Harness {
 	return eventbustest.Harness{
-		Open:      func(t testing.TB) eventbus.Bus { return open(t, path) },
-		Interrupt: func(t testing.TB) { holdFile(t, path) },
+		Open:          func(t testing.TB) eventbus.Bus { return open(t, path) },
+		OrderSurvives: true,
+		Interrupt:     func(t testing.TB) { holdFile(t, path) },
 		Inject: func(t testing.TB, typ string, body []byte) {
 			t.Helper()
 			inject(t, path, typ, body)
