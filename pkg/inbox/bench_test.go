@@ -2,6 +2,7 @@ package inbox_test
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"testing"
 	"time"
@@ -37,13 +38,13 @@ func allAtOnce(in *inbox.Inbox) {
 	})
 }
 
-func newBenchInbox(b *testing.B, db sqldb.DB, register func(*inbox.Inbox)) *inbox.Inbox {
+func newBenchInbox(b *testing.B, db sqldb.DB, register func(*inbox.Inbox), lanes int) *inbox.Inbox {
 	b.Helper()
 	if err := inbox.Migrate(b.Context(), db); err != nil {
 		b.Fatal(err)
 	}
 	sqldbtest.Exec(b, db, `CREATE TABLE job (order_id TEXT PRIMARY KEY, n BIGINT NOT NULL)`)
-	in := inbox.New(db, "packing", slog.New(slog.DiscardHandler), inbox.Options{})
+	in := inbox.New(db, "packing", slog.New(slog.DiscardHandler), inbox.Options{Lanes: lanes})
 	register(in)
 	return in
 }
@@ -66,7 +67,7 @@ func BenchmarkHandle(b *testing.B) {
 	const round = 2000
 	for name, register := range map[string]func(*inbox.Inbox){"On": oneByOne, "OnBatch": allAtOnce} {
 		b.Run("sqlite/"+name, func(b *testing.B) {
-			in := newBenchInbox(b, sqldbtest.SQLite(b), register)
+			in := newBenchInbox(b, sqldbtest.SQLite(b), register, 1)
 			var took time.Duration
 			for b.Loop() {
 				took += timeOf(b, benchEvents(round), benchBatch, func(some []eventbus.Event) error { return in.Handle(b.Context(), batch(some...)) })
@@ -74,17 +75,19 @@ func BenchmarkHandle(b *testing.B) {
 			b.ReportMetric(float64(b.N*round)/took.Seconds(), "events/s")
 			b.ReportMetric(0, "ns/op")
 		})
-		b.Run("postgres/"+name, func(b *testing.B) {
-			db := sqldbtest.Postgres(b)
-			in, hand := newBenchInbox(b, db, register), newByHand(b, db)
-			var ours, all, one time.Duration
-			for b.Loop() {
-				ours += timeOf(b, benchEvents(round), benchBatch, func(some []eventbus.Event) error { return in.Handle(b.Context(), batch(some...)) })
-				all += timeOf(b, benchEvents(round), benchBatch, func(some []eventbus.Event) error { return hand.all(b.Context(), some) })
-				one += timeOf(b, benchEvents(round/10), 1, func(some []eventbus.Event) error { return hand.one(b.Context(), some[0]) })
-			}
-			report(b, float64(b.N*round), ours, all, 10*one)
-		})
+		for _, lanes := range []int{1, 2, 4} {
+			b.Run(fmt.Sprintf("postgres/%s/lanes=%d", name, lanes), func(b *testing.B) {
+				db := sqldbtest.Postgres(b)
+				in, hand := newBenchInbox(b, db, register, lanes), newByHand(b, db)
+				var ours, all, one time.Duration
+				for b.Loop() {
+					ours += timeOf(b, benchEvents(round), benchBatch, func(some []eventbus.Event) error { return in.Handle(b.Context(), batch(some...)) })
+					all += timeOf(b, benchEvents(round), benchBatch, func(some []eventbus.Event) error { return hand.all(b.Context(), some) })
+					one += timeOf(b, benchEvents(round/10), 1, func(some []eventbus.Event) error { return hand.one(b.Context(), some[0]) })
+				}
+				report(b, float64(b.N*round), ours, all, 10*one)
+			})
+		}
 	}
 }
 

@@ -4,3 +4,6 @@ import "context"
 
 // Round does once what Run does over and over.
 func (in *Inbox) Round(ctx context.Context) (found int, err error) { return in.round(ctx) }
+
+// Lane is the lane that events of a subject are handled in.
+func (in *Inbox) Lane(subject string) int { return in.lane(subject) }

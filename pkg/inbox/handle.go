@@ -58,7 +58,7 @@ func (in *Inbox) handle(ctx context.Context, items []item) error {
 		case outsideKind:
 			err = in.handleOutside(ctx, run)
 		default:
-			err = in.handleInside(ctx, run)
+			err = in.handleInLanes(ctx, run)
 		}
 		if err != nil {
 			return err

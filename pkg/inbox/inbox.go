@@ -6,6 +6,7 @@ import (
 	"embed"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"io/fs"
 	"log/slog"
 	"sync"
@@ -36,6 +37,13 @@ type Options struct {
 	// Concurrency is how many Do handlers, and how many held subjects, are
 	// worked on at a time; the default is 16.
 	Concurrency int
+	// Lanes is how many transactions a batch of events for On handlers is
+	// divided into, by subject, that run side by side; the default is 1. More
+	// pay where the database has processors to spare, and where batches are
+	// large. Handlers must then be safe for concurrent use; what they queue for
+	// rows that several subjects share may deadlock, and is repeated. SQLite has
+	// one writer and so one lane.
+	Lanes int
 	// Poll is how often Run looks for held events that are due; the default is
 	// 200 ms.
 	Poll time.Duration
@@ -54,6 +62,7 @@ func (o Options) withDefaults() Options {
 	o.MaxDelay = cmp.Or(o.MaxDelay, 5*time.Minute)
 	o.Timeout = cmp.Or(o.Timeout, time.Minute)
 	o.Concurrency = cmp.Or(o.Concurrency, 16)
+	o.Lanes = max(o.Lanes, 1)
 	o.Poll = cmp.Or(o.Poll, 200*time.Millisecond)
 	o.Retention = max(cmp.Or(o.Retention, 30*24*time.Hour), MinRetention)
 	return o
@@ -71,6 +80,7 @@ type Inbox struct {
 	counters counters
 	metrics  metrics
 	wake     chan struct{}
+	seed     maphash.Seed // spreads subjects over lanes
 
 	mu       sync.Mutex
 	running  bool
@@ -113,10 +123,12 @@ func Migrate(ctx context.Context, db sqldb.DB) error {
 func New(db sqldb.DB, consumer string, log *slog.Logger, options Options) *Inbox {
 	in := &Inbox{
 		db: db, consumer: consumer, log: log, options: options.withDefaults(),
-		dialect: sqlite{}, wake: make(chan struct{}, 1), metrics: newMetrics(),
+		dialect: sqlite{}, wake: make(chan struct{}, 1), seed: maphash.MakeSeed(), metrics: newMetrics(),
 	}
 	if db.Dialect() == sqldb.Postgres {
 		in.dialect = postgres{}
+	} else {
+		in.options.Lanes = 1
 	}
 	return in
 }
