@@ -8,8 +8,6 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-
-	_ "modernc.org/sqlite" // the driver "sqlite"
 )
 
 // sqliteReaders is the size of the reading pool. Reading is work of the
@@ -37,21 +35,14 @@ func connectSQLite(path string) (DB, error) {
 	// _dqs=0: a misspelt "column" is an error, not a string.
 	options := url.Values{"_busy_timeout": {"10000"}, "_foreign_keys": {"on"}, "_synchronous": {"FULL"}, "_dqs": {"0"}}
 	name := "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + options.Encode()
-	writer, err := sql.Open("sqlite", name+"&_journal_mode=WAL&_txlock=immediate")
-	if err != nil {
-		return nil, fmt.Errorf("sqlite %s: %w", path, err)
-	}
+	writer := sql.OpenDB(sqliteConnector{name + "&_journal_mode=WAL&_txlock=immediate"})
 	// Connecting makes the file, and turns it to write-ahead logging before
 	// anybody reads it.
 	if err := writer.Ping(); err != nil {
 		_ = writer.Close() // there is nothing to lose
 		return nil, fmt.Errorf("sqlite %s: %w", path, unavailable{text: oneLine(err), err: err})
 	}
-	reader, err := sql.Open("sqlite", name+"&_query_only=on&_txlock=deferred")
-	if err != nil {
-		_ = writer.Close() // there is nothing to lose
-		return nil, fmt.Errorf("sqlite %s: %w", path, err)
-	}
+	reader := sql.OpenDB(sqliteConnector{name + "&_query_only=on&_txlock=deferred"})
 	writer.SetMaxOpenConns(1)
 	reader.SetMaxOpenConns(sqliteReaders)
 	reader.SetMaxIdleConns(sqliteReaders)
