@@ -68,7 +68,7 @@ var faults = map[string]func(*faultproxy.Proxy){
 
 func TestABrokenLineToTheDatabaseLosesNothingAndDoublesNothing(t *testing.T) {
 	for name, fault := range faults {
-		for kind, typ := range map[string]string{"On": placed, "Do": moved} {
+		for kind, typ := range map[string]string{"On": placed, "OnBatch": tagged, "Do": moved} {
 			t.Run(name+"/"+kind, func(t *testing.T) {
 				t.Parallel()
 				w, l := onALine(t, inLanes(2))

@@ -17,10 +17,10 @@ import (
 	"orderflow/pkg/sqldb/sqldbtest"
 )
 
-// kinds runs a test for both kinds of handlers, on both dialects.
+// kinds runs a test for each kind of handlers, on both dialects.
 func kinds(t *testing.T, fn func(t *testing.T, w *world, typ string)) {
 	t.Helper()
-	for name, typ := range map[string]string{"On": placed, "Do": moved} {
+	for name, typ := range map[string]string{"On": placed, "OnBatch": tagged, "Do": moved} {
 		t.Run(name, func(t *testing.T) {
 			sqldbtest.Each(t, func(t *testing.T, db sqldb.DB) { fn(t, newWorld(t, db, quick), typ) })
 		})
@@ -327,7 +327,7 @@ func TestTwoInstancesHaveOneEffect(t *testing.T) {
 
 func TestPatternsListWhatIsHandled(t *testing.T) {
 	in := attach(sqldbtest.SQLite(t), quick).in
-	if diff := cmp.Diff([]string{moved, placed, "packing.events.#"}, in.Patterns()); diff != "" {
+	if diff := cmp.Diff([]string{moved, placed, tagged, "packing.events.#"}, in.Patterns()); diff != "" {
 		t.Error(diff)
 	}
 }

@@ -20,7 +20,7 @@ var errStoreDown = errors.New("event store does not answer")
 // cuttable is a world whose database a test can take away.
 func cuttable(t *testing.T, fn func(t *testing.T, w *world, db *sqldbtest.Cuttable, typ string)) {
 	t.Helper()
-	for name, typ := range map[string]string{"On": placed, "Do": moved} {
+	for name, typ := range map[string]string{"On": placed, "OnBatch": tagged, "Do": moved} {
 		t.Run(name, func(t *testing.T) {
 			sqldbtest.Each(t, func(t *testing.T, inner sqldb.DB) {
 				db := &sqldbtest.Cuttable{DB: inner}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -34,10 +36,11 @@ var manners = []string{
 }
 
 // TestAnyInterleavingHasEachEffectOnceAndInOrder delivers the events of a few
-// subjects in batches of any size, again and again, while handlers fail in
-// every way there is and held events are tried in between. In the end each
-// event had its effect once, in the order of its subject, or is parked because
-// it had to be.
+// subjects to two instances in batches of any size, again and again, while
+// handlers fail in every way there is and held events are tried in between. On
+// PostgreSQL both instances may have the same batch at the same time, and try
+// what is held meanwhile. In the end each event had its effect once, in the
+// order of its subject, or is parked because it had to be.
 func TestAnyInterleavingHasEachEffectOnceAndInOrder(t *testing.T) {
 	sqldbtest.Each(t, func(t *testing.T, inner sqldb.DB) {
 		db := &sqldbtest.Cuttable{DB: inner}
@@ -47,17 +50,20 @@ func TestAnyInterleavingHasEachEffectOnceAndInOrder(t *testing.T) {
 			for _, table := range []string{"effect", "inbox", "inbox_held"} {
 				sqldbtest.Exec(t, db, `DELETE FROM `+table)
 			}
+			options.Lanes = rapid.IntRange(1, 3).Draw(r, "lanes")
 			w := attach(db, options)
-			events, mustPark := drawEvents(r, w, db)
+			instances := []*world{w, attach(db, options)}
+			events, mustPark := drawEvents(r, instances, db)
 			for start := 0; start < len(events); {
 				end := min(start+rapid.IntRange(1, 12).Draw(r, "batch"), len(events))
-				deliver(r, w, events[start:end])
+				deliver(r, instances, events[start:end])
 				if rapid.Bool().Draw(r, "again") {
 					from := rapid.IntRange(0, end-1).Draw(r, "from")
-					deliver(r, w, events[from:end])
+					deliver(r, instances, events[from:end])
 				}
 				for range rapid.IntRange(0, 2).Draw(r, "rounds") {
-					_, _ = w.in.Round(context.Background()) // an outage ends a round
+					// An outage ends a round.
+					_, _ = rapid.SampledFrom(instances).Draw(r, "trying").in.Round(context.Background())
 				}
 				start = end
 			}
@@ -70,21 +76,24 @@ func TestAnyInterleavingHasEachEffectOnceAndInOrder(t *testing.T) {
 					r.Fatalf("still %d held subjects, error %v", found, err)
 				}
 			}
-			deliver(r, w, events) // everything once more: all is known
+			deliver(r, instances, events) // everything once more: all is known
 			verify(t, r, w, events, mustPark)
 		})
 	})
 }
 
-func drawEvents(r *rapid.T, w *world, db *sqldbtest.Cuttable) (events []eventbus.Event, mustPark []string) {
+func drawEvents(r *rapid.T, instances []*world, db *sqldbtest.Cuttable) (events []eventbus.Event, mustPark []string) {
 	for i := range rapid.IntRange(1, 30).Draw(r, "events") {
 		subject := rapid.SampledFrom([]string{"a", "b", "c"}).Draw(r, "subject")
-		e := event(rapid.SampledFrom([]string{placed, packed, moved}).Draw(r, "type"), subject, fmt.Sprintf("%s-%02d", subject, i))
+		e := event(rapid.SampledFrom([]string{placed, packed, tagged, moved}).Draw(r, "type"), subject, fmt.Sprintf("%s-%02d", subject, i))
 		manner := rapid.SampledFrom(manners).Draw(r, "manner")
 		if manner == failsForEver || manner == parks {
 			mustPark = append(mustPark, e.ID)
 		}
-		w.when(e.ID, behaviour(manner, db))
+		do := behaviour(manner, db)
+		for _, w := range instances {
+			w.when(e.ID, do)
+		}
 		events = append(events, e)
 	}
 	return events, mustPark
@@ -122,14 +131,33 @@ func behaviour(manner string, db *sqldbtest.Cuttable) func() error {
 	}
 }
 
-// deliver does what a bus does: the same batch until it is acknowledged.
-func deliver(r *rapid.T, w *world, events []eventbus.Event) {
-	for range 200 {
-		if w.in.Handle(context.Background(), batch(events...)) == nil {
-			return
-		}
+// deliver does what a bus does: the same batch until it is acknowledged, to one
+// of the instances, or to both.
+func deliver(r *rapid.T, instances []*world, events []eventbus.Event) {
+	to := []*world{rapid.SampledFrom(instances).Draw(r, "to")}
+	both := instances[0].db.Dialect() == sqldb.Postgres && rapid.Bool().Draw(r, "both")
+	if both {
+		to = instances
 	}
-	r.Fatal("a batch is never acknowledged")
+	var group sync.WaitGroup
+	var never atomic.Bool
+	for _, w := range to {
+		group.Go(func() {
+			for range 200 {
+				if w.in.Handle(context.Background(), batch(events...)) == nil {
+					return
+				}
+			}
+			never.Store(true)
+		})
+	}
+	if both {
+		_, _ = instances[0].in.Round(context.Background())
+	}
+	group.Wait()
+	if never.Load() {
+		r.Fatal("a batch is never acknowledged")
+	}
 }
 
 func verify(t *testing.T, r *rapid.T, w *world, events []eventbus.Event, mustPark []string) {

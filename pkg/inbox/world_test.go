@@ -27,7 +27,8 @@ func TestMain(m *testing.M) {
 const (
 	placed = "order.events.placed.v1" // has an On handler
 	packed = "packing.events.packed.v1"
-	moved  = "order.events.moved.v1" // has a Do handler
+	moved  = "order.events.moved.v1"  // has a Do handler
+	tagged = "order.events.tagged.v1" // has an OnBatch handler
 )
 
 // payload is what the test events carry.
@@ -74,6 +75,14 @@ func attach(db sqldb.DB, options inbox.Options) *world {
 		return w.effect(ctx, tx, e)
 	})
 	w.in.OnAny("packing.events.#", w.effect)
+	inbox.OnBatch(w.in, tagged, func(ctx context.Context, tx sqldb.Tx, batch []inbox.Item[payload]) error {
+		for _, it := range batch {
+			if err := w.effect(ctx, tx, it.Event); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 	inbox.Do(w.in, moved, func(ctx context.Context, e eventbus.Event, _ payload) error {
 		return w.db.Update(ctx, func(tx sqldb.Tx) error {
 			// What a stream does with derived ids: the second append is none.
