@@ -12,16 +12,12 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"orderflow/pkg/cause"
 	"orderflow/pkg/eventbus"
 	"orderflow/pkg/outbox"
 	"orderflow/pkg/sqldb"
 	"orderflow/pkg/sqldb/sqldbtest"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // fakeBus keeps what is published, in order, and does what a test tells it to.
 type fakeBus struct {
@@ -89,6 +85,8 @@ func event(id, subject string) eventbus.Event {
 // quick makes loops turn at the pace of a test.
 var quick = outbox.Options{Poll: 10 * time.Millisecond, MaxPause: 20 * time.Millisecond, LeaseTTL: 2 * time.Second}
 
+func discard() *slog.Logger { return slog.New(slog.DiscardHandler) }
+
 // world is one database, and one way to read its outbox.
 type world struct {
 	name  string
@@ -118,7 +116,7 @@ func newPostgres(t testing.TB, reader outbox.Reader) *world {
 	if reader == outbox.Capture {
 		needLogical(t, w.db)
 		t.Cleanup(func() {
-			if err := outbox.New(w.db, nil, slog.New(slog.DiscardHandler), w.quick).DropSlot(context.Background()); err != nil {
+			if err := outbox.New(w.db, nil, discard(), w.quick).DropSlot(context.Background()); err != nil {
 				t.Errorf("drop the slot: %v", err)
 			}
 		})
@@ -186,7 +184,7 @@ func newOutbox(t testing.TB, db sqldb.DB, bus eventbus.Publisher, options outbox
 	if err := outbox.Migrate(t.Context(), db); err != nil {
 		t.Fatal(err)
 	}
-	return outbox.New(db, bus, slog.New(slog.DiscardHandler), options)
+	return outbox.New(db, bus, discard(), options)
 }
 
 // start runs the outbox; stop ends it as a shutdown does, and is called anyway.
@@ -225,6 +223,15 @@ func pending(t testing.TB, o *outbox.Outbox) int {
 func waitSent(t testing.TB, o *outbox.Outbox) {
 	t.Helper()
 	eventually(t, "everything was sent", func() bool { return pending(t, o) == 0 })
+}
+
+// waitSentAgain is waitSent while connections may be broken.
+func waitSentAgain(t testing.TB, o *outbox.Outbox) {
+	t.Helper()
+	eventually(t, "everything was sent", func() bool {
+		n, err := o.Pending(t.Context())
+		return err == nil && n == 0
+	})
 }
 
 func names(prefix string, n int) []string {

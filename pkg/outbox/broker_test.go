@@ -1,0 +1,152 @@
+package outbox_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"testing"
+	"time"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+
+	"orderflow/pkg/eventbus"
+	"orderflow/pkg/eventbus/rabbitmq"
+)
+
+// broker is a RabbitMQ with one quorum queue for everything.
+type broker struct {
+	bus       *rabbitmq.Bus
+	conn      *amqp.Connection
+	namespace string
+}
+
+func brokerURL() string {
+	if url := os.Getenv("TEST_AMQP_URL"); url != "" {
+		return url
+	}
+	return "amqp://guest:guest@127.0.0.1:5672/"
+}
+
+// openBroker connects the bus through url, which may lead through a proxy; what
+// the test does itself goes straight.
+func openBroker(t testing.TB, url string) *broker {
+	t.Helper()
+	conn, err := amqp.Dial(brokerURL())
+	if err != nil {
+		if os.Getenv("REQUIRE_REAL") == "1" {
+			t.Fatal(err)
+		}
+		t.Skip(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	k := &broker{conn: conn, namespace: fmt.Sprintf("outbox%d", time.Now().UnixNano())}
+	k.bus, err = rabbitmq.Open(t.Context(), rabbitmq.Config{URL: url, Namespace: k.namespace, ConfirmTimeout: 5 * time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { k.remove(t) })
+	k.subscribe(t, func(context.Context, []eventbus.Delivery) error { return nil })() // declares the queue
+	return k
+}
+
+// subscribe consumes everything until stop.
+func (k *broker) subscribe(t testing.TB, h eventbus.Handler) (stop func()) {
+	t.Helper()
+	subscription, err := k.bus.Subscribe(t.Context(), eventbus.Queue{Name: "all", Patterns: []string{"#"}}, h)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		if err := subscription.Close(ctx); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func (k *broker) remove(t testing.TB) {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	if err := k.bus.Close(ctx); err != nil {
+		t.Error(err)
+	}
+	ch := k.channel(t)
+	defer ch.Close()
+	for _, queue := range []string{"all", "all.dead", "unrouted"} {
+		if _, err := ch.QueueDelete(k.namespace+"."+queue, false, false, false); err != nil {
+			t.Error(err)
+		}
+	}
+	for _, exchange := range []string{"events", "commands", "unrouted"} {
+		if err := ch.ExchangeDelete(k.namespace+"."+exchange, false, false); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func (k *broker) channel(t testing.TB) *amqp.Channel {
+	t.Helper()
+	ch, err := k.conn.Channel()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ch
+}
+
+// ids reads the ids of all messages that the broker has, in its order.
+func (k *broker) ids(t testing.TB) (ids []string) {
+	t.Helper()
+	ch := k.channel(t)
+	defer ch.Close()
+	for {
+		m, ok, err := ch.Get(k.namespace+".all", true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !ok {
+			return ids
+		}
+		ids = append(ids, m.MessageId)
+	}
+}
+
+func (k *broker) purge(t testing.TB) {
+	t.Helper()
+	ch := k.channel(t)
+	defer ch.Close()
+	if _, err := ch.QueuePurge(k.namespace+".all", false); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// publishRaw publishes with the bare client as well as it can be done.
+func (k *broker) publishRaw(t testing.TB, events []eventbus.Event) {
+	t.Helper()
+	const window = 1024
+	ch := k.channel(t)
+	defer ch.Close()
+	if err := ch.Confirm(false); err != nil {
+		t.Fatal(err)
+	}
+	var waiting []*amqp.DeferredConfirmation
+	settle := func(down int) {
+		for len(waiting) > down {
+			if !waiting[0].Wait() {
+				t.Fatal("not confirmed")
+			}
+			waiting = waiting[1:]
+		}
+	}
+	for _, e := range events {
+		confirmation, err := ch.PublishWithDeferredConfirm(k.namespace+".events", e.Type, true, false, amqp.Publishing{
+			ContentType: "application/json", DeliveryMode: amqp.Persistent, MessageId: e.ID, Body: e.Data,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		waiting = append(waiting, confirmation)
+		settle(window - 1)
+	}
+	settle(0)
+}
