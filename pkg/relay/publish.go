@@ -18,6 +18,7 @@ type announcement struct {
 
 // translateAll returns an error only for what is expected to pass.
 func (r *Relay) translateAll(ctx context.Context, batch []es.Recorded) (all []announcement, failed []Parked, err error) {
+	all = make([]announcement, 0, len(batch))
 	for _, recorded := range batch {
 		events, err := r.translate(ctx, recorded)
 		switch {
@@ -35,6 +36,7 @@ func (r *Relay) translateAll(ctx context.Context, batch []es.Recorded) (all []an
 // send publishes everything in one call. When the bus refuses that for what an
 // event is, each goes by itself, so that only the guilty one is parked.
 func (r *Relay) send(ctx context.Context, announcements []announcement) (sent []eventbus.Event, failed []Parked, err error) {
+	sent = make([]eventbus.Event, 0, len(announcements))
 	for _, a := range announcements {
 		sent = append(sent, a.events...)
 	}
