@@ -70,13 +70,13 @@
 //	orderflow_inbox_parked                  events that wait for a person
 //
 //	orderflow_outbox_sent_total             events passed on to the bus
-//	orderflow_outbox_failures_total         attempts that did not work
+//	orderflow_outbox_failures_total         attempts to read, publish or mark that did not work
 //	orderflow_outbox_pending                events that wait to be passed on
 //	orderflow_outbox_pending_age_seconds    how long the oldest of them has waited
 //	orderflow_outbox_parked_total           events the bus refused
 //	orderflow_outbox_parked                 those that wait for a person
 //	orderflow_outbox_streaming              1 while PostgreSQL streams the outbox to this process (OUTBOX=cdc)
-//	orderflow_outbox_slot_kept_bytes        log that PostgreSQL keeps for its replication slot
+//	orderflow_outbox_slot_kept_bytes        log that PostgreSQL keeps for the outbox's slot, as the active publisher saw it
 //
 //	orderflow_relay_published_total         integration events confirmed by the bus
 //	orderflow_relay_parked_total            committed events that could not be announced

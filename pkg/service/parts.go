@@ -89,7 +89,7 @@ func (s *Service) outboxMetrics(out *outbox.Outbox) {
 	show(s, func(context.Context) (stats, error) { return out.Stats(), nil },
 		counter("orderflow_outbox_sent_total", "Events passed on to the bus.", func(o stats) int64 { return o.Sent }),
 		counter("orderflow_outbox_parked_total", "Events the bus refused.", func(o stats) int64 { return o.Parked }),
-		counter("orderflow_outbox_failures_total", "Attempts to pass events on that did not work.", func(o stats) int64 { return o.Failures }),
+		counter("orderflow_outbox_failures_total", "Attempts to read, publish or mark that did not work.", func(o stats) int64 { return o.Failures }),
 		gauge("orderflow_outbox_streaming", "1 while PostgreSQL streams the outbox to this process.", func(o stats) float64 { return yes(o.Streaming) }),
 		gauge("orderflow_outbox_slot_kept_bytes", "Log that PostgreSQL keeps for the replication slot of the outbox.", func(o stats) int64 { return o.SlotKept }),
 	)
