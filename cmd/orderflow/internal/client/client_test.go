@@ -108,3 +108,44 @@ func TestMoneyHasTwoDecimals(t *testing.T) {
 		t.Errorf("reads %s", got)
 	}
 }
+
+func TestDeadLettersAreReadToTheirEndAndAServiceWithoutBoxesHasNone(t *testing.T) {
+	c := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Query().Get("cursor") {
+		case "":
+			fmt.Fprint(w, `{"items":[{"id":"a","event":{"type":"order.events.placed.v1","subject":"s"}}],"nextCursor":"one+two"}`)
+		case "one+two":
+			fmt.Fprint(w, `{"items":[{"id":"b","event":{"type":"order-placed","stream":"order-1"}},{"id":"c","event":"no object"}]}`)
+		default:
+			w.WriteHeader(http.StatusUnprocessableEntity)
+		}
+	})
+	var read []string
+	err := c.DeadLetters(t.Context(), "packing", func(d DeadLetter) {
+		typ, subject := d.About()
+		read = append(read, fmt.Sprint(d.Service, " ", d.ID, " ", typ, " ", subject))
+	})
+	want := []string{"packing a order.events.placed.v1 s", "packing b order-placed order-1", "packing c  "}
+	if err != nil || !slices.Equal(read, want) {
+		t.Errorf("read %q, %v", read, err)
+	}
+	console := serve(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNotFound) })
+	if err := console.DeadLetters(t.Context(), "order", func(DeadLetter) { t.Error("there is one") }); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestServiceThatDoesNotAnswerIsToldFromOneThatSaysNo(t *testing.T) {
+	server := httptest.NewServer(http.NotFoundHandler())
+	c := New(map[string]string{"order": server.URL}, 1)
+	defer c.Close()
+	_, err := c.DeadLetter(t.Context(), "order", "x")
+	if _, unreachable := IsUnreachable(err); unreachable || !IsNotFound(err) {
+		t.Errorf("an answer of 404 counts as %v", err)
+	}
+	server.Close()
+	_, err = c.DeadLetter(t.Context(), "order", "x")
+	if reason, unreachable := IsUnreachable(err); !unreachable || reason != "connection refused" || IsNotFound(err) {
+		t.Errorf("nobody there: %q, %v", reason, err)
+	}
+}
