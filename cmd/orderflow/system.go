@@ -51,7 +51,11 @@ func onRealServers(ctx context.Context, term terminal, use func(context.Context,
 	}
 	defer func() { err = errors.Join(err, room.Remove(ctx)) }()
 	fmt.Fprintf(term.Out, "on a system of its own, on RabbitMQ and PostgreSQL (everything there is named %s)\n", room.Name)
-	return onTemporarySystem(ctx, term, room.Environ(), use)
+	settings := room.Environ()
+	if reader := term.Environ["OUTBOX"]; reader != "" {
+		settings["OUTBOX"] = reader
+	}
+	return onTemporarySystem(ctx, term, settings, use)
 }
 
 // onTemporarySystem runs a system with further settings for as long as use needs it.
@@ -100,13 +104,14 @@ func onTemporarySystem(
 	return err
 }
 
-// onFreePorts leaves out everything that would tie a temporary system to what runs elsewhere.
+// onFreePorts leaves out everything that would tie a temporary system to what runs elsewhere, or is about servers that it
+// does not use.
 func onFreePorts(environ map[string]string) map[string]string {
 	free := maps.Clone(environ)
 	if free == nil {
 		free = map[string]string{}
 	}
-	for _, name := range []string{"EVENTSTORE_URL", "EVENTBUS_URL", "DATABASE_URL"} {
+	for _, name := range []string{"EVENTSTORE_URL", "EVENTBUS_URL", "DATABASE_URL", "OUTBOX"} {
 		delete(free, name)
 	}
 	free["EVENTSTORE_ADDR"] = "127.0.0.1:0"
