@@ -20,6 +20,8 @@ type process struct {
 	args []string
 	env  []string
 	dir  string
+	// group says that the program starts others, which end with it.
+	group bool
 
 	command *exec.Cmd
 	ended   chan struct{} // closed when the process has ended
@@ -36,17 +38,39 @@ func (p *process) start() error {
 	p.command = exec.Command(p.path, p.args...)
 	p.command.Dir, p.command.Env = p.dir, p.env
 	p.command.Stdout, p.command.Stderr = log, log
+	p.command.SysProcAttr = &syscall.SysProcAttr{Setpgid: p.group}
 	if err := p.command.Start(); err != nil {
 		return fmt.Errorf("start %s: %w", p.name, err)
 	}
 	command, ended := p.command, make(chan struct{})
 	p.ended = ended
-	programs.guard.watch(command.Process.Pid)
+	id := p.id()
+	programs.guard.watch(id)
 	go func() {
 		_ = command.Wait() // how it ended is asked of ProcessState
-		programs.guard.forget(command.Process.Pid)
+		programs.guard.forget(id)
 		close(ended)
 	}()
+	return nil
+}
+
+// id is what signals are sent to: the process, or its group, whose id is
+// written with a minus.
+func (p *process) id() int {
+	if p.group {
+		return -p.command.Process.Pid
+	}
+	return p.command.Process.Pid
+}
+
+// signal sends a signal. That the process has ended is no error.
+func (p *process) signal(which syscall.Signal) error {
+	if _, ended := p.hasEnded(); ended { // its id may be another's by now
+		return nil
+	}
+	if err := syscall.Kill(p.id(), which); !errors.Is(err, syscall.ESRCH) {
+		return err
+	}
 	return nil
 }
 
@@ -63,7 +87,7 @@ func (p *process) hasEnded() (how string, ended bool) {
 // stop asks the process to end and waits. Taking longer than patience, or
 // ending otherwise than with exit code 0, is an error.
 func (p *process) stop(patience time.Duration) error {
-	if err := p.command.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
+	if err := p.signal(syscall.SIGTERM); err != nil {
 		return fmt.Errorf("stop %s: %w", p.name, err)
 	}
 	select {
@@ -83,7 +107,7 @@ func (p *process) kill() {
 	if p.command == nil {
 		return
 	}
-	_ = p.command.Process.Kill() // it may be gone already
+	_ = p.signal(syscall.SIGKILL) // nobody may refuse that
 	<-p.ended
 }
 

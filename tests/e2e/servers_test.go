@@ -28,9 +28,10 @@ func realServers(t testing.TB) servers {
 	t.Helper()
 	run := "e2e_" + strings.ToLower(rand.Text()[:10])
 	postgres := postgresServer(t)
-	bus := busWithNamespace(t, rabbitMQServer(t), strings.ReplaceAll(run, "_", "-"))
+	server, broker := rabbitMQServer(t)
 	return servers{
-		bus:        bus,
+		bus:        busWithNamespace(t, server, strings.ReplaceAll(run, "_", "-")),
+		broker:     broker,
 		eventStore: eventStoreServer(t),
 		database:   newDatabases(t, postgres, run),
 	}
@@ -104,19 +105,26 @@ func newDatabases(t testing.TB, server, run string) func(service string) string 
 	}
 }
 
-func rabbitMQServer(t testing.TB) string {
+// rabbitMQServer returns the URL of a broker: the one that is named; or one of
+// the test's own, which it may stop; or the one that answers here; or a
+// container.
+func rabbitMQServer(t testing.TB) (server string, own *process) {
 	t.Helper()
-	server := cmp.Or(os.Getenv("TEST_EVENTBUS_URL"), usualRabbitMQ)
+	server = os.Getenv("TEST_EVENTBUS_URL")
+	if _, err := os.Stat(brokerScript); server == "" && err == nil {
+		return startBroker(t)
+	}
+	server = cmp.Or(server, usualRabbitMQ)
 	conn, err := amqp.Dial(server)
 	if err == nil {
 		_ = conn.Close() // it has answered, which was the question
-		return server
+		return server, nil
 	}
 	server, started := startRabbitMQ(t)
 	if started != nil {
 		withoutServer(t, "RabbitMQ", errors.Join(err, started))
 	}
-	return server
+	return server, nil
 }
 
 // busWithNamespace is the bus at a broker under a name of its own. What the

@@ -32,6 +32,8 @@ var together = []script{
 	{name: "lists have an order and end", play: listsHaveAnOrderAndEnd},
 	{name: "what is not valid is refused, named, and not stored", play: invalidRequestsAreRefused},
 	{name: "every service can be operated", play: everyServiceCanBeOperated},
+	{name: "a poison event waits for a person and holds up nobody", play: poisonWaitsForAPerson},
+	{name: "an event that a mistake refuses is redriven when the mistake is mended", play: mendedMistakeIsRedriven},
 }
 
 // alone are scripts that stop and kill, one after the other.
@@ -40,6 +42,8 @@ var alone = []script{
 	{name: "the whole system stops in good order and goes on", play: stoppedSystemGoesOn},
 	{name: "nothing is lost and nothing happens twice when everything is killed", play: killedSystemLosesNothing},
 	{name: "nothing is lost and nothing happens twice when one after the other is killed", play: killedProcessLosesNothing, separate: true},
+	{name: "orders are taken without a broker and arrive when it is back", play: stoppedBrokerLosesNothing, separate: true},
+	{name: "queues that somebody has deleted come back", play: deletedQueuesComeBack, separate: true},
 }
 
 // suite plays all scripts in one running system.

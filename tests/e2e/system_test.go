@@ -28,7 +28,14 @@ type system struct {
 	processes []*process
 	// separate says that every service has a process of its own.
 	separate bool
-	dir      string
+	// bus is the URL of the event bus, databases are those of the services'
+	// databases: for tests that play a stranger or a mistake.
+	bus       string
+	databases map[string]string
+	// broker is the broker behind the bus when it is the test's own; it can be
+	// stopped then.
+	broker *process
+	dir    string
 }
 
 // embedded is the whole system in one process, on nothing but a folder.
@@ -36,12 +43,14 @@ func embedded(t testing.TB) *system {
 	t.Helper()
 	s := newSystem(t)
 	ports := freePorts(t, len(services)+1)
+	data := filepath.Join(s.dir, "data")
+	s.bus = "sqlite://" + filepath.Join(data, "bus.db")
 	env := []string{"EVENTSTORE_ADDR=127.0.0.1:" + ports[0]}
 	for i, name := range services {
 		env = append(env, strings.ToUpper(name)+"_ADDR="+s.listensOn(name, ports[i+1]))
+		s.databases[name] = "sqlite://" + filepath.Join(data, name+".db")
 	}
-	s.add("orderflow", programs.path(t, "orderflow", "orderflow/cmd/orderflow"),
-		[]string{"run", "--data", filepath.Join(s.dir, "data")}, env)
+	s.add("orderflow", programs.path(t, "orderflow", "orderflow/cmd/orderflow"), []string{"run", "--data", data}, env)
 	s.start(t)
 	return s
 }
@@ -50,7 +59,8 @@ func embedded(t testing.TB) *system {
 // database of its own.
 type servers struct {
 	bus        string
-	eventStore string // empty: the embedded one, as a process
+	broker     *process // the broker of the bus when it is the test's own
+	eventStore string   // empty: the embedded one, as a process
 	database   func(service string) string
 }
 
@@ -58,7 +68,7 @@ type servers struct {
 func separateProcesses(t testing.TB, on servers) *system {
 	t.Helper()
 	s := newSystem(t)
-	s.separate = true
+	s.separate, s.bus, s.broker = true, on.bus, on.broker
 	ports := freePorts(t, len(services)+1)
 	if on.eventStore == "" {
 		addr := "127.0.0.1:" + ports[0]
@@ -73,7 +83,8 @@ func separateProcesses(t testing.TB, on servers) *system {
 		shared = append(shared, strings.ToUpper(name)+"_URL="+s.urls[name]) // for the console
 	}
 	for _, name := range services {
-		env := append([]string{"HTTP_ADDR=" + addrs[name], "DATABASE_URL=" + on.database(name)}, shared...)
+		s.databases[name] = on.database(name)
+		env := append([]string{"HTTP_ADDR=" + addrs[name], "DATABASE_URL=" + s.databases[name]}, shared...)
 		s.add(name, programs.path(t, name, "orderflow/services/"+name+"/cmd"), nil, env)
 	}
 	s.start(t)
@@ -81,7 +92,7 @@ func separateProcesses(t testing.TB, on servers) *system {
 }
 
 func newSystem(t testing.TB) *system {
-	s := &system{urls: map[string]string{}, dir: t.TempDir()}
+	s := &system{urls: map[string]string{}, databases: map[string]string{}, dir: t.TempDir()}
 	t.Cleanup(func() {
 		for _, p := range s.processes {
 			p.kill()
