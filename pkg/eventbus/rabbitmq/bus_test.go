@@ -62,6 +62,7 @@ func requireBroker(t testing.TB) {
 type world struct {
 	namespace string
 	broker    string // host:port, past the proxy
+	direct    string // URL, past the proxy
 	proxy     *faultproxy.Proxy
 	url       string
 	raw       *amqp.Connection // past the bus and the proxy
@@ -70,32 +71,37 @@ type world struct {
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
-	uri, err := amqp.ParseURI(brokerURL())
+	return newWorldAt(t, brokerURL())
+}
+
+func newWorldAt(t testing.TB, url string) *world {
+	t.Helper()
+	uri, err := amqp.ParseURI(url)
 	if err != nil {
 		t.Fatal(err)
 	}
-	raw, err := amqp.Dial(brokerURL())
+	raw, err := amqp.Dial(url)
 	if err != nil {
 		t.Fatal(err)
 	}
 	w := &world{
 		namespace: "test-" + uuid.NewString()[:13],
 		broker:    net.JoinHostPort(uri.Host, strconv.Itoa(uri.Port)),
-		raw:       raw, queues: map[string]bool{},
+		direct:    url, raw: raw, queues: map[string]bool{},
 	}
 	w.proxy = faultproxy.Start(t, w.broker)
-	w.url = through(t, w.proxy.Address())
+	w.url = w.through(t, w.proxy.Address())
 	t.Cleanup(func() {
 		w.remove(t)
-		_ = raw.Close()
+		_ = w.raw.Close()
 	})
 	return w
 }
 
 // through is the broker's URL with another address.
-func through(t testing.TB, address string) string {
+func (w *world) through(t testing.TB, address string) string {
 	t.Helper()
-	uri, err := amqp.ParseURI(brokerURL())
+	uri, err := amqp.ParseURI(w.direct)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -169,6 +175,13 @@ func (w *world) remove(t testing.TB) {
 
 func (w *world) channel(t testing.TB) *amqp.Channel {
 	t.Helper()
+	if w.raw.IsClosed() { // the broker was restarted
+		raw, err := amqp.Dial(w.direct)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.raw = raw
+	}
 	ch, err := w.raw.Channel()
 	if err != nil {
 		t.Fatalf("open channel: %v", err)

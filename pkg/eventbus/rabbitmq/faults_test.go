@@ -30,7 +30,11 @@ const subjects = 4
 
 func startTraffic(t *testing.T, batch int) *traffic {
 	t.Helper()
-	w := newWorld(t)
+	return startTrafficIn(t, newWorld(t), batch)
+}
+
+func startTrafficIn(t *testing.T, w *world, batch int) *traffic {
+	t.Helper()
 	tr := &traffic{
 		w: w, toPublish: faultproxy.Start(t, w.broker), toConsume: faultproxy.Start(t, w.broker),
 		published: map[string]int{},
@@ -40,7 +44,7 @@ func startTraffic(t *testing.T, batch int) *traffic {
 		bus   *notingBus
 	}{{tr.toPublish, &tr.publisher}, {tr.toConsume, &tr.consumer}} {
 		cfg := w.config()
-		cfg.URL = through(t, side.proxy.Address())
+		cfg.URL = w.through(t, side.proxy.Address())
 		// Short, so that a network that is silently dead is given up soon.
 		cfg.ConfirmTimeout, cfg.Heartbeat = 500*time.Millisecond, time.Second
 		cfg.WriteTimeout, cfg.DialTimeout = time.Second, time.Second

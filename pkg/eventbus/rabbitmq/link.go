@@ -16,7 +16,7 @@ import (
 
 const (
 	firstReconnect = 50 * time.Millisecond
-	mostReconnect  = 10 * time.Second
+	mostReconnect  = 5 * time.Second
 	// stable is how long a session must have lasted for the next reconnect to
 	// start again with the shortest pause.
 	stable = 2 * time.Second

@@ -83,7 +83,7 @@ func TestConfirmsThatDoNotComeMakeTheEventsBeSentAgain(t *testing.T) {
 	w := newWorld(t)
 	deaf := startDeafProxy(t, w.broker)
 	cfg := w.config()
-	cfg.URL, cfg.ConfirmTimeout = through(t, deaf.listener.Addr().String()), 300*time.Millisecond
+	cfg.URL, cfg.ConfirmTimeout = w.through(t, deaf.listener.Addr().String()), 300*time.Millisecond
 	bus := closing(t, w.openWith(t, cfg)).(notingBus)
 	subscription := subscribe(t, bus, nothing, "order.#")
 	if err := subscription.Close(within(t)); err != nil {

@@ -52,7 +52,7 @@ func (b *Bus) Publish(ctx context.Context, events ...eventbus.Event) error {
 // the broker does not take for an hour keeps back the later ones of its subject
 // in the same call, and no others.
 func (b *Bus) deliver(ctx context.Context, messages []outgoing) (unsettled int, refused []error, err error) {
-	pauses := handover.Pauses(5*time.Millisecond, time.Second)
+	pauses := handover.Pauses(5*time.Millisecond, 5*time.Second)
 	var careful map[string]bool
 	for {
 		s, err := b.publisher.session(ctx)

@@ -19,6 +19,7 @@ type subscription struct {
 	life     *handover.Lifetime
 	declared *session // the session in which the queue was last declared
 	fault    atomic.Pointer[error]
+	current  atomic.Pointer[consumer]
 }
 
 var errNotConsuming = errors.New("not consuming yet")
@@ -74,6 +75,10 @@ func (b *Bus) onConsumer(ctx context.Context, fn func(*session) error) (*session
 func (s *subscription) Ready() error {
 	if s.life.Stopping().Err() != nil {
 		return eventbus.ErrClosed
+	}
+	if c := s.current.Load(); c != nil && c.alive.Err() != nil {
+		// Its handler is still busy, and what it does will come again.
+		return fmt.Errorf("consume %s: %w", s.queue.Name, context.Cause(c.alive))
 	}
 	if err := s.fault.Load(); err != nil {
 		return fmt.Errorf("consume %s: %w", s.queue.Name, *err)
@@ -146,7 +151,9 @@ func (s *subscription) attach(stopping context.Context, session *session) error 
 			return err
 		}
 		s.fault.Store(nil)
+		s.current.Store(c)
 		err = c.run(stopping, s)
+		s.current.Store(nil)
 		c.close()
 		if errors.Is(err, errSuspect) {
 			s.bus.log.WarnContext(stopping, "handing out one by one", "queue", s.queue.Name, "reason", err)

@@ -136,6 +136,12 @@ func (r *received) firstEvents() []eventbus.Event {
 	return slices.Clone(r.first)
 }
 
+func (r *received) has(id string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.seen[id]
+}
+
 // count is how many different events have arrived.
 func (r *received) count() int {
 	r.mu.Lock()
