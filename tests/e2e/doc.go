@@ -4,9 +4,10 @@
 // One suite runs in two arrangements. TestEmbedded runs it on what `make up`
 // starts on a machine that has nothing but Go: one process with the embedded
 // servers. TestSeparateProcesses runs it on what production looks like: every
-// service a process of its own, on PostgreSQL and RabbitMQ. Servers are used
-// where they answer at their usual addresses (TEST_DATABASE_URL and
-// TEST_EVENTBUS_URL name others), started in containers where Docker answers,
+// service a process of its own, on PostgreSQL and RabbitMQ. Where RabbitMQ is
+// installed the broker is one of the test's own, which can be stopped. Otherwise
+// servers are used where they answer at their usual addresses (TEST_DATABASE_URL
+// and TEST_EVENTBUS_URL name others), started in containers where Docker answers,
 // and where neither is the case the arrangement is skipped, or fails with
 // REQUIRE_REAL=1. ESDB_URL names an event store to use, which has to be empty.
 //
