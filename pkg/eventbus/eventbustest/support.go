@@ -13,7 +13,7 @@ import (
 
 // patience is how long a condition may take before a test fails; no test ever
 // waits for it when all is well.
-const patience = 30 * time.Second
+const patience = 60 * time.Second
 
 // placed makes the n-th event of an order.
 func placed(order string, n int) eventbus.Event { return event("order.events.placed.v1", order, n) }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"strconv"
@@ -23,6 +24,7 @@ const (
 	childRole  = "SQLITEBUS_TEST_CHILD"
 	childPath  = "SQLITEBUS_TEST_PATH"
 	childLimit = "SQLITEBUS_TEST_LIMIT" // of lost consumers
+	childFirst = "SQLITEBUS_TEST_FIRST" // number of the first event that is published
 )
 
 func TestMain(m *testing.M) {
@@ -31,8 +33,12 @@ func TestMain(m *testing.M) {
 		childPublishes()
 	case "consumer":
 		childConsumes()
+	case "worker":
+		childWorks()
 	case "poisoned":
 		childIsPoisoned()
+	case "measured", "measured-raw":
+		childIsMeasured(os.Getenv(childRole) == "measured-raw")
 	}
 	os.Exit(m.Run())
 }
@@ -44,12 +50,32 @@ func childPublishes() {
 	if err != nil {
 		panic(err)
 	}
-	for n := 0; ; n++ {
+	first, _ := strconv.Atoi(os.Getenv(childFirst))
+	for n := first; ; n++ {
 		if err := bus.Publish(ctx, placed(n)); err != nil {
 			panic(err)
 		}
 		fmt.Println(n)
 	}
+}
+
+// childWorks prints the number of each event before it is acknowledged.
+func childWorks() {
+	ctx := context.Background()
+	bus, err := sqlitebus.Open(ctx, sqlitebus.Config{Path: os.Getenv(childPath)})
+	if err != nil {
+		panic(err)
+	}
+	_, err = bus.Subscribe(ctx, crm(10), func(_ context.Context, batch []eventbus.Delivery) error {
+		for _, d := range batch {
+			fmt.Println(d.Event.Sequence)
+		}
+		return nil
+	})
+	if err != nil {
+		panic(err)
+	}
+	select {}
 }
 
 // childConsumes prints what it was handed and never returns from the handler.
@@ -218,4 +244,65 @@ func TestWhatAKilledConsumerHeldIsHandedOutAtOnce(t *testing.T) {
 			t.Fatalf("delivery %d is %s, redelivered %v; want order kept and the doubt told", n, d.Event.ID, d.Redelivered)
 		}
 	}
+}
+
+// Publishers and consumers are processes of their own on one file, and any of
+// them is killed at any moment.
+func TestProcessesKilledAtRandomLoseNothing(t *testing.T) {
+	rounds := 8
+	if os.Getenv("TEST_LONG") == "1" {
+		rounds = 80
+	}
+	path := newPath(t)
+	bus := closing(t, open(t, path))
+	declare(t, bus, crm(10))
+	var promised, handled []string
+	first := 0
+	startPublisher := func() *child {
+		first += 1_000_000
+		return startChild(t, "publisher", path, fmt.Sprintf("%s=%d", childFirst, first))
+	}
+	startWorker := func() *child { return startChild(t, "worker", path) }
+	publishers := []*child{startPublisher(), startPublisher()}
+	workers := []*child{startWorker(), startWorker()}
+	for range rounds {
+		switch n := rand.IntN(4); n {
+		case 0, 1:
+			promised = append(promised, publishers[n].next(t))
+			promised = append(promised, publishers[n].kill(t)...)
+			publishers[n] = startPublisher()
+		default:
+			// Whichever of them has the queue; the other may be standing by.
+			eventually(t, "something is being handled", func() bool { return len(workers[0].lines)+len(workers[1].lines) > 0 })
+			handled = append(handled, workers[n-2].kill(t)...)
+			workers[n-2] = startWorker()
+		}
+	}
+	for _, c := range publishers {
+		promised = append(promised, c.next(t))
+		promised = append(promised, c.kill(t)...)
+	}
+	for _, c := range workers {
+		handled = append(handled, c.kill(t)...)
+	}
+	var rest received
+	subscribe(t, bus, crm(100), rest.handle)
+	eventually(t, "the queue is empty", func() bool { return counted(t, path, `SELECT count(*) FROM delivery`) == 0 })
+	arrived := map[string]bool{}
+	for _, n := range handled {
+		arrived[n] = true
+	}
+	for _, d := range rest.all() {
+		arrived[fmt.Sprint(d.Event.Sequence)] = true
+	}
+	lost := 0
+	for _, n := range promised {
+		if !arrived[n] {
+			lost++
+		}
+	}
+	if lost > 0 || len(promised) == 0 {
+		t.Errorf("%d of %d events lost", lost, len(promised))
+	}
+	t.Logf("%d published, %d handled by processes that were killed, %d by the last", len(promised), len(handled), len(rest.all()))
 }

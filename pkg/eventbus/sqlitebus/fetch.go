@@ -9,9 +9,9 @@ import (
 
 // fetchQuery follows the primary key of delivery, so that a batch costs the
 // same however much is waiting. It is read in the order it is wanted in, without
-// a sort, which CROSS JOIN keeps the planner from changing.
+// a sort, and shows a delivery whose message a damaged file has lost.
 const fetchQuery = `SELECT delivery.lost, ` + messageColumnNames + ` FROM delivery
-	CROSS JOIN message ON message.seq = delivery.message
+	LEFT JOIN message ON message.seq = delivery.message
 	WHERE delivery.queue = ? AND delivery.message > ? ORDER BY delivery.message LIMIT ?`
 
 // batch is what the handler gets at once.

@@ -76,6 +76,35 @@ func TestTheFileIsPrivateAndItsPathTakenLiterally(t *testing.T) {
 	}
 }
 
+// What is left is one file, which can be moved or copied.
+func TestAClosedBusLeavesOneFileAndHoldsNone(t *testing.T) {
+	path := newPath(t)
+	bus := open(t, path)
+	var got received
+	subscribe(t, bus, crm(10), got.handle)
+	publish(t, bus, placed(0), placed(1))
+	got.await(t, 2)
+	if err := bus.Publish(within(t), eventbus.Event{}); err == nil {
+		t.Error("published an event without anything")
+	}
+	if err := bus.Close(within(t)); err != nil {
+		t.Fatal(err)
+	}
+	files, err := os.ReadDir(filepath.Dir(path))
+	if err != nil || len(files) != 1 {
+		t.Errorf("left are %v, %v; want the one file", files, err)
+	}
+	open, err := filepath.Glob("/proc/self/fd/*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, link := range open { // none where there is no /proc
+		if file, err := os.Readlink(link); err == nil && strings.HasPrefix(file, path) {
+			t.Errorf("%s is still open", file)
+		}
+	}
+}
+
 func TestAFileOfANewerProgramIsRefused(t *testing.T) {
 	path := newPath(t)
 	closing(t, open(t, path))

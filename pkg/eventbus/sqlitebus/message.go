@@ -2,6 +2,7 @@ package sqlitebus
 
 import (
 	"database/sql"
+	"errors"
 	"fmt"
 
 	"orderflow/pkg/eventbus"
@@ -19,14 +20,23 @@ func appendColumns(args []any, seq int64, e eventbus.Event) []any {
 		e.CorrelationID, e.CausationID, e.TraceParent, e.Sequence, e.Data)
 }
 
+// errMissing says that the file is not what this program has written. To skip
+// the delivery would be to lose an event without a word.
+var errMissing = errors.New("a message is missing: the file is damaged")
+
 // scanDelivery reads a row of delivery.lost and messageColumnNames. What this program writes is
 // always valid; a row that someone else put there may not be, and is delivered
 // as malformed rather than blocking the queue.
 func scanDelivery(rows *sql.Rows) (seq, lost int64, d eventbus.Delivery, err error) {
 	var e eventbus.Event
 	var at string
-	err = rows.Scan(&lost, &seq, &e.ID, &e.Source, &e.Type, &e.Subject, &at, &e.DataContentType,
+	var number sql.NullInt64
+	err = rows.Scan(&lost, &number, &e.ID, &e.Source, &e.Type, &e.Subject, &at, &e.DataContentType,
 		&e.CorrelationID, &e.CausationID, &e.TraceParent, &e.Sequence, &e.Data)
+	seq = number.Int64
+	if !number.Valid {
+		err = errMissing
+	}
 	if err != nil {
 		return 0, 0, d, fmt.Errorf("read message: %w", err)
 	}

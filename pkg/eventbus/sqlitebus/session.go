@@ -15,6 +15,13 @@ import (
 // rowsPerInsert are the sizes of the prepared multi-row inserts, largest first.
 var rowsPerInsert = [...]int{64, 8, 1}
 
+// What is done to each batch; the lists are JSON arrays.
+const (
+	ackQuery   = `DELETE FROM delivery WHERE queue = ? AND message IN (SELECT value FROM json_each(?))`
+	sweepQuery = `DELETE FROM message AS m WHERE m.seq IN (SELECT value FROM json_each(?))
+		AND NOT EXISTS (SELECT 1 FROM delivery AS d WHERE d.message = m.seq)`
+)
+
 // session is the writer's connection with its prepared statements.
 type session struct {
 	conn    *sql.Conn
@@ -27,6 +34,10 @@ type session struct {
 	note    *sql.Stmt
 	turn    *sql.Stmt // of a queue
 	routes  routes
+
+	// Each statement must be closed: the driver keeps a connection open, with
+	// its files, for as long as one of its statements is.
+	statements []*sql.Stmt
 }
 
 func openSession(ctx context.Context, db *sql.DB) (*session, error) {
@@ -50,11 +61,9 @@ func (s *session) prepare(ctx context.Context) error {
 	for i, rows := range rowsPerInsert {
 		row := "(?" + strings.Repeat(",?", messageColumns-1) + ")"
 		text := `INSERT INTO message (` + messageColumnNames + `) VALUES ` + row + strings.Repeat(","+row, rows-1)
-		statement, err := s.conn.PrepareContext(ctx, text)
-		if err != nil {
-			return fmt.Errorf("prepare insert of %d: %w", rows, err)
+		if err := s.prepareOne(ctx, &s.insert[i], text); err != nil {
+			return err
 		}
-		s.insert[i] = statement
 	}
 	for _, p := range []struct {
 		into **sql.Stmt
@@ -63,29 +72,44 @@ func (s *session) prepare(ctx context.Context) error {
 		{&s.counter, `SELECT next_message, topology FROM bus`},
 		{&s.advance, `UPDATE bus SET next_message = ?`},
 		{&s.deliver, `INSERT INTO delivery (queue, message) SELECT ?, value FROM json_each(?)`},
-		{&s.ack, `DELETE FROM delivery WHERE queue = ? AND message IN (SELECT value FROM json_each(?))`},
-		{&s.sweep, `DELETE FROM message AS m WHERE m.seq IN (SELECT value FROM json_each(?))
-			AND NOT EXISTS (SELECT 1 FROM delivery AS d WHERE d.message = m.seq)`},
+		{&s.ack, ackQuery},
+		{&s.sweep, sweepQuery},
 		{&s.note, `UPDATE delivery SET lost = lost + 1 WHERE queue = ? AND message = ?`},
 		{&s.turn, `SELECT turn FROM queue WHERE id = ?`},
 	} {
-		statement, err := s.conn.PrepareContext(ctx, p.text)
-		if err != nil {
-			return fmt.Errorf("prepare %.30q: %w", p.text, err)
+		if err := s.prepareOne(ctx, p.into, p.text); err != nil {
+			return err
 		}
-		*p.into = statement
 	}
+	return nil
+}
+
+func (s *session) prepareOne(ctx context.Context, into **sql.Stmt, text string) error {
+	statement, err := s.conn.PrepareContext(ctx, text)
+	if err != nil {
+		return fmt.Errorf("prepare %.30q: %w", text, err)
+	}
+	*into = statement
+	s.statements = append(s.statements, statement)
 	return nil
 }
 
 func (s *session) close() {
 	if s != nil {
+		s.closeStatements()
 		_ = s.conn.Close() // hands it back to the pool, which is about to be closed
+	}
+}
+
+func (s *session) closeStatements() {
+	for _, statement := range s.statements {
+		_ = statement.Close()
 	}
 }
 
 // discard closes the connection for good instead of handing it back.
 func (s *session) discard() {
+	s.closeStatements()
 	_ = s.conn.Raw(func(any) error { return errors.Join(errDiscarded, driver.ErrBadConn) })
 	_ = s.conn.Close()
 }

@@ -27,7 +27,7 @@ func (b *Bus) Subscribe(ctx context.Context, q eventbus.Queue, h eventbus.Handle
 	}
 	s.handler = handover.Handler{Queue: q.Name, Handle: h, Log: b.log, Count: &b.count}
 	if err := b.declare(ctx, s, true); err != nil {
-		return nil, fmt.Errorf("subscribe %s: %w", q.Name, err)
+		return nil, fmt.Errorf("subscribe %s on %s: %w", q.Name, b.path, err)
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()

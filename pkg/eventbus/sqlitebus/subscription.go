@@ -62,7 +62,7 @@ func (s *subscription) Ready() error {
 		return eventbus.ErrClosed
 	}
 	if err := s.fault.Load(); err != nil {
-		return fmt.Errorf("consume %s: %w", s.queue.Name, *err)
+		return fmt.Errorf("consume %s from %s: %w", s.queue.Name, s.bus.path, *err)
 	}
 	return s.handler.Failing()
 }
@@ -130,7 +130,7 @@ func (s *subscription) turnOn(stopping context.Context) error {
 	// The acknowledgements on their way come first, whatever the haste, so that
 	// nothing that was handled is handed out again.
 	for len(s.acking) > 0 {
-		err = errors.Join(err, s.acknowledged(len(s.acking)-1))
+		err = both(err, s.acknowledged(len(s.acking)-1))
 	}
 	if errors.Is(err, errLeaseLost) {
 		s.bus.log.WarnContext(stopping, "consumer stands by", "queue", s.queue.Name, "error", err)
@@ -139,13 +139,21 @@ func (s *subscription) turnOn(stopping context.Context) error {
 	release, cancel := context.WithTimeout(context.WithoutCancel(stopping), leaseTime)
 	defer cancel()
 	if failed := s.bus.releaseLease(release, s); failed != nil && !errors.Is(failed, eventbus.ErrClosed) {
-		err = errors.Join(err, failed)
+		err = both(err, failed)
 	}
 	s.turn.Store(0)
 	if stopping.Err() != nil && err != nil {
 		s.bus.log.WarnContext(stopping, "consumer did not end cleanly", "queue", s.queue.Name, "error", err)
 	}
 	return err
+}
+
+// both is errors.Join in one line.
+func both(one, other error) error {
+	if one == nil || other == nil {
+		return errors.Join(one, other)
+	}
+	return fmt.Errorf("%w; %w", one, other)
 }
 
 func (s *subscription) consume(stopping context.Context) error {

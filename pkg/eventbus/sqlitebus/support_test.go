@@ -12,7 +12,7 @@ import (
 	"orderflow/pkg/eventbus"
 )
 
-const patience = 30 * time.Second
+const patience = 60 * time.Second
 
 func newPath(t testing.TB) string {
 	t.Helper()

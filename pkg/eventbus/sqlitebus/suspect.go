@@ -14,6 +14,9 @@ import (
 // on the other bus it lies far above what any service tries by itself.
 const lostLimit = 100
 
+const suspectsQuery = `SELECT coalesce(max(message), 0) FROM
+	(SELECT message FROM delivery WHERE queue = ? ORDER BY message LIMIT ?)`
+
 // suspects are the messages that a lost consumer may have had in its hands: the
 // oldest of its queue, since it got them in order, and at most so many batches
 // of them. They are all handed out one at a time from then on, and only to have
@@ -23,9 +26,7 @@ func suspects(ctx context.Context, conn *sql.Conn, queue, batch int64) (last int
 	if batch == 0 {
 		batch = 1000 // the most there is: a version that did not say has taken it
 	}
-	err = conn.QueryRowContext(ctx, `SELECT coalesce(max(message), 0) FROM
-		(SELECT message FROM delivery WHERE queue = ? ORDER BY message LIMIT ?)`,
-		queue, batch*(maxAcking+1)).Scan(&last)
+	err = conn.QueryRowContext(ctx, suspectsQuery, queue, batch*(maxAcking+1)).Scan(&last)
 	if err != nil {
 		return 0, fmt.Errorf("find what was handed out: %w", err)
 	}
