@@ -39,7 +39,7 @@ func (in *Inbox) attempt(ctx context.Context, subject string) (goOn bool, err er
 	switch {
 	case err == nil:
 		in.counters.add(Stats{Handled: 1})
-		in.metrics.handled([]item{c.item}, c.attempts)
+		in.handled([]item{c.item}, c.attempts)
 		return true, nil
 	case errors.Is(err, errTaken):
 		return true, nil

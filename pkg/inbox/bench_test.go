@@ -38,7 +38,7 @@ func allAtOnce(in *inbox.Inbox) {
 	})
 }
 
-func newBenchInbox(b *testing.B, db sqldb.DB, register func(*inbox.Inbox), lanes int) *inbox.Inbox {
+func newBenchInbox(b testing.TB, db sqldb.DB, register func(*inbox.Inbox), lanes int) *inbox.Inbox {
 	b.Helper()
 	if err := inbox.Migrate(b.Context(), db); err != nil {
 		b.Fatal(err)

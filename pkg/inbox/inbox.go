@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"orderflow/pkg/sqldb"
@@ -80,7 +81,9 @@ type Inbox struct {
 	counters counters
 	metrics  metrics
 	wake     chan struct{}
-	seed     maphash.Seed // spreads subjects over lanes
+	// lastHandled is when this process last handled an event, in microseconds.
+	lastHandled atomic.Int64
+	seed        maphash.Seed // spreads subjects over lanes
 
 	mu       sync.Mutex
 	running  bool
@@ -103,6 +106,9 @@ type dialect interface {
 	admit(ctx context.Context, tx sqldb.Tx, consumer string, items []item, now time.Time) (map[key]bool, error)
 	// note queues the rows of events that were handled at the first attempt.
 	note(tx sqldb.Tx, consumer string, items []item, now time.Time)
+	// forget is the statement that removes at most $3 rows of consumer $1 that
+	// were handled before $2.
+	forget() string
 	// spansEffects reports whether a transaction, with its locks, can stay open
 	// while handlers have effects elsewhere without being in anybody's way.
 	spansEffects() bool

@@ -81,7 +81,7 @@ func (in *Inbox) transact(ctx context.Context, items []item) (found suspect, err
 		in.counters.add(Stats{
 			Handled: int64(len(fresh)), Held: int64(len(behind)), Duplicates: int64(len(items) - len(fresh) - len(behind)),
 		})
-		in.metrics.handled(fresh, 1)
+		in.handled(fresh, 1)
 	}
 	return found, err
 }

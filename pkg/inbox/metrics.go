@@ -46,8 +46,12 @@ func newMetrics() metrics {
 }
 
 // handled observes events whose effect has committed.
-func (m *metrics) handled(items []item, attempts int) {
-	now := time.Now()
+func (in *Inbox) handled(items []item, attempts int) {
+	if len(items) == 0 {
+		return
+	}
+	m, now := &in.metrics, time.Now()
+	in.lastHandled.Store(now.UnixMicro())
 	for _, it := range items {
 		m.lag.observe(max(0, now.Sub(it.event.Time).Seconds()))
 		m.attempts.observe(float64(attempts))

@@ -3,6 +3,7 @@ package inbox
 import (
 	"context"
 	"sync"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -10,8 +11,22 @@ import (
 )
 
 // handleOutside settles items whose effect is outside the transaction. The
-// effects come first: what is noted in the inbox has happened.
+// effects come first: what is noted in the inbox has happened. Work that takes
+// long is divided over several transactions.
 func (in *Inbox) handleOutside(ctx context.Context, items []item) error {
+	for len(items) > 0 {
+		left, err := in.settleOutside(ctx, items)
+		if err != nil {
+			return err
+		}
+		items = left
+	}
+	return nil
+}
+
+// settleOutside does what it can within about twice the time of a handler, and
+// returns what is left.
+func (in *Inbox) settleOutside(ctx context.Context, items []item) (left []item, err error) {
 	var result effects
 	perform := func(q sqldb.Querier) error {
 		seen, err := in.look(ctx, q, items)
@@ -30,7 +45,7 @@ func (in *Inbox) handleOutside(ctx context.Context, items []item) error {
 		return in.hold(ctx, tx, fresh)
 	}
 	if err := in.aroundEffects(ctx, items, perform, keep); err != nil {
-		return err
+		return nil, err
 	}
 	var failed []aside
 	behind := 0
@@ -42,9 +57,9 @@ func (in *Inbox) handleOutside(ctx context.Context, items []item) error {
 		}
 	}
 	in.counters.add(Stats{Handled: int64(len(result.done)), Duplicates: result.duplicates, Held: int64(behind)})
-	in.metrics.handled(result.done, 1)
+	in.handled(result.done, 1)
 	in.tellAside(ctx, failed)
-	return result.outage
+	return result.left, result.outage
 }
 
 // aroundEffects runs both parts in one transaction that locks the subjects;
@@ -93,7 +108,8 @@ type effects struct {
 	done       []item
 	aside      []aside // per subject in order
 	duplicates int64
-	outage     error // the first one; the items it hit are in neither list
+	left       []item // not begun, because time was up; per subject in order
+	outage     error  // the first one; the items it hit are in no list
 }
 
 // perform runs the handlers: subjects side by side, the items of one in order.
@@ -115,16 +131,18 @@ func (in *Inbox) perform(ctx context.Context, items []item, seen seen) effects {
 			bySubject[it.event.Subject] = append(bySubject[it.event.Subject], it)
 		}
 	}
+	until := time.Now().Add(in.options.Timeout)
 	var mu sync.Mutex
 	var group errgroup.Group
 	group.SetLimit(in.options.Concurrency)
 	for _, subject := range order {
 		group.Go(func() error {
-			done, aside, outage := in.performInOrder(ctx, bySubject[subject])
+			done, aside, left, outage := in.performInOrder(ctx, bySubject[subject], until)
 			mu.Lock()
 			defer mu.Unlock()
 			result.done = append(result.done, done...)
 			result.aside = append(result.aside, aside...)
+			result.left = append(result.left, left...)
 			if result.outage == nil {
 				result.outage = outage
 			}
@@ -135,8 +153,11 @@ func (in *Inbox) perform(ctx context.Context, items []item, seen seen) effects {
 	return result
 }
 
-func (in *Inbox) performInOrder(ctx context.Context, items []item) (done []item, rows []aside, outage error) {
+func (in *Inbox) performInOrder(ctx context.Context, items []item, until time.Time) (done []item, rows []aside, left []item, outage error) {
 	for n, it := range items {
+		if time.Now().After(until) {
+			return done, rows, items[n:], nil
+		}
 		err := in.call(ctx, func(ctx context.Context) error { return it.handler.outside(ctx, it.event) })
 		if err == nil {
 			done = append(done, it)
@@ -144,16 +165,16 @@ func (in *Inbox) performInOrder(ctx context.Context, items []item) (done []item,
 		}
 		switch judgement := in.judge(ctx, err); judgement {
 		case notItsFault:
-			return done, rows, err
+			return done, rows, nil, err
 		case giveUp: // parked: the ones after it flow
 			rows = append(rows, in.failed(it, err, judgement))
 		case tryAgain:
 			row := in.failed(it, err, judgement)
 			rows = append(rows, row)
 			if row.status == statusHeld {
-				return done, append(rows, follow(items[n+1:])...), nil
+				return done, append(rows, follow(items[n+1:])...), nil, nil
 			}
 		}
 	}
-	return done, rows, nil
+	return done, rows, nil, nil
 }

@@ -94,4 +94,11 @@ func batchArgs(consumer string, items []item, now time.Time) []any {
 	}
 }
 
+// forget takes rows by their place: the table lies in the order of time, which
+// is all that its index on it knows.
+func (postgres) forget() string {
+	return `DELETE FROM inbox WHERE ctid = ANY(ARRAY(
+		SELECT ctid FROM inbox WHERE consumer = $1 AND handled_at < $2 LIMIT $3))`
+}
+
 func (postgres) spansEffects() bool { return true }

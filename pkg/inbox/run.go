@@ -23,7 +23,7 @@ func (in *Inbox) Run(ctx context.Context) error {
 	in.setRunning(true)
 	defer in.setRunning(false)
 	failures := 0
-	var pruned time.Time
+	pruned := time.Now() // what waited while nobody ran comes first, and must be known
 	for ctx.Err() == nil {
 		found, err := in.round(ctx)
 		if err == nil && time.Since(pruned) > pruneEvery {

@@ -275,24 +275,6 @@ func TestATraceShowsWhatBecameOfEachEvent(t *testing.T) {
 	})
 }
 
-func TestOnlyWhatCannotComeAgainIsForgotten(t *testing.T) {
-	sqldbtest.Each(t, func(t *testing.T, db sqldb.DB) {
-		w := newWorld(t, db, quick)
-		w.handle(t, series(placed, "a", 5)...)
-		if _, err := w.in.Prune(t.Context(), inbox.MinRetention-time.Second); err == nil {
-			t.Error("forgot what the publisher can still send again")
-		}
-		sqldbtest.Exec(t, db, `UPDATE inbox SET handled_at = 1 WHERE id <> 'a-004'`)
-		n, err := w.in.Prune(t.Context(), inbox.MinRetention)
-		if err != nil || n != 4 {
-			t.Errorf("forgot %d, %v; want 4", n, err)
-		}
-		sqldbtest.Exec(t, db, `UPDATE inbox SET handled_at = 1`)
-		w.run(t) // it prunes when it starts
-		sqldbtest.Eventually(t, "the last one was forgotten", func() bool { return sqldbtest.Count(t, db, `SELECT count(*) FROM inbox`) == 0 })
-	})
-}
-
 func TestReadyTellsWhetherHeldEventsAreTried(t *testing.T) {
 	w := newWorld(t, sqldbtest.SQLite(t), quick)
 	if w.in.Ready() == nil {

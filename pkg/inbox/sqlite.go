@@ -62,4 +62,8 @@ func list(texts []string) string {
 	return string(encoded)
 }
 
+func (sqlite) forget() string {
+	return `DELETE FROM inbox WHERE rowid IN (SELECT rowid FROM inbox WHERE consumer = $1 AND handled_at < $2 LIMIT $3)`
+}
+
 func (sqlite) spansEffects() bool { return false }
