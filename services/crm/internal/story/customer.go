@@ -1,8 +1,6 @@
 package story
 
 import (
-	"context"
-	"fmt"
 	"time"
 
 	"orderflow/pkg/eventbus"
@@ -22,11 +20,11 @@ type customer struct {
 }
 
 // noteCustomer adds facts to the row of the customer that the event is about.
-func (s *Store) noteCustomer(ctx context.Context, tx sqldb.Tx, e eventbus.Event, c customer) error {
+func (s *Store) noteCustomer(tx sqldb.Tx, e eventbus.Event, c customer) error {
 	if err := identified("a customer", e.Subject); err != nil {
 		return err
 	}
-	_, err := tx.Exec(ctx, `INSERT INTO customer (customer_id, registered_at, name, email, contact_sequence,
+	tx.Queue(`INSERT INTO customer (customer_id, registered_at, name, email, contact_sequence,
 			address, address_sequence, deactivated_at, deactivation_reason, last_sequence, written_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
 		ON CONFLICT (customer_id) DO UPDATE SET
@@ -46,9 +44,6 @@ func (s *Store) noteCustomer(ctx context.Context, tx sqldb.Tx, e eventbus.Event,
 			written_at = excluded.written_at`,
 		e.Subject, c.registeredAt, c.name, c.email, c.contactSequence, c.address, c.addressSequence,
 		c.deactivatedAt, c.deactivationReason, e.Sequence, sqldb.Micros(time.Now()))
-	if err != nil {
-		return fmt.Errorf("note %s of customer %s: %w", e.Type, e.Subject, err)
-	}
 	if c.email != "" {
 		tx.AfterCommit(s.ring) // mails may have waited for it
 	}

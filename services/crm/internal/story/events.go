@@ -61,50 +61,51 @@ type (
 	}
 )
 
-// Listen registers what happens when the others tell something.
+// Listen registers what happens when the others tell something. The handlers
+// only queue statements: a batch of a hundred events is sent in one piece.
 func (s *Store) Listen(in *inbox.Inbox) {
-	inbox.On(in, customerCreated, func(ctx context.Context, tx sqldb.Tx, e eventbus.Event, data created) error {
-		return s.noteCustomer(ctx, tx, e, customer{
+	inbox.On(in, customerCreated, func(_ context.Context, tx sqldb.Tx, e eventbus.Event, data created) error {
+		return s.noteCustomer(tx, e, customer{
 			registeredAt: sqldb.Micros(e.Time), name: data.Name, email: data.Email, contactSequence: e.Sequence,
 			address: string(data.Address), addressSequence: e.Sequence,
 		})
 	})
-	inbox.On(in, customerContactChanged, func(ctx context.Context, tx sqldb.Tx, e eventbus.Event, data contactChanged) error {
-		return s.noteCustomer(ctx, tx, e, customer{
+	inbox.On(in, customerContactChanged, func(_ context.Context, tx sqldb.Tx, e eventbus.Event, data contactChanged) error {
+		return s.noteCustomer(tx, e, customer{
 			name: data.Name, email: data.Email, contactSequence: e.Sequence, addressSequence: never,
 		})
 	})
-	inbox.On(in, customerAddressChanged, func(ctx context.Context, tx sqldb.Tx, e eventbus.Event, data addressChanged) error {
-		return s.noteCustomer(ctx, tx, e, customer{
+	inbox.On(in, customerAddressChanged, func(_ context.Context, tx sqldb.Tx, e eventbus.Event, data addressChanged) error {
+		return s.noteCustomer(tx, e, customer{
 			contactSequence: never, address: string(data.Address), addressSequence: e.Sequence,
 		})
 	})
-	inbox.On(in, customerDeactivated, func(ctx context.Context, tx sqldb.Tx, e eventbus.Event, data deactivated) error {
-		return s.noteCustomer(ctx, tx, e, customer{
+	inbox.On(in, customerDeactivated, func(_ context.Context, tx sqldb.Tx, e eventbus.Event, data deactivated) error {
+		return s.noteCustomer(tx, e, customer{
 			contactSequence: never, addressSequence: never, deactivatedAt: sqldb.Micros(e.Time), deactivationReason: data.Reason,
 		})
 	})
-	inbox.On(in, orderPlaced, func(ctx context.Context, tx sqldb.Tx, e eventbus.Event, data placed) error {
+	inbox.On(in, orderPlaced, func(_ context.Context, tx sqldb.Tx, e eventbus.Event, data placed) error {
 		lines, err := json.Marshal(data.Lines)
 		if err != nil {
 			return fmt.Errorf("lines of order %s: %w", e.Subject, err)
 		}
-		return s.noteOrder(ctx, tx, e, letters.Confirmation, order{
+		return s.noteOrder(tx, e, letters.Confirmation, order{
 			customerID: data.CustomerID, placedAt: sqldb.Micros(e.Time), total: data.Total, lines: string(lines), sequence: e.Sequence,
 		})
 	})
-	inbox.On(in, orderCancelled, func(ctx context.Context, tx sqldb.Tx, e eventbus.Event, data cancelled) error {
-		return s.noteOrder(ctx, tx, e, letters.Cancelled, order{
+	inbox.On(in, orderCancelled, func(_ context.Context, tx sqldb.Tx, e eventbus.Event, data cancelled) error {
+		return s.noteOrder(tx, e, letters.Cancelled, order{
 			customerID: data.CustomerID, cancelledAt: sqldb.Micros(e.Time), cancelledBy: data.By, cancelReason: data.Reason, sequence: e.Sequence,
 		})
 	})
-	inbox.On(in, orderPacked, func(ctx context.Context, tx sqldb.Tx, e eventbus.Event, data packed) error {
-		return s.noteOrder(ctx, tx, e, letters.Packed, order{
+	inbox.On(in, orderPacked, func(_ context.Context, tx sqldb.Tx, e eventbus.Event, data packed) error {
+		return s.noteOrder(tx, e, letters.Packed, order{
 			customerID: data.CustomerID, packedAt: sqldb.Micros(e.Time), sequence: never,
 		})
 	})
-	inbox.On(in, orderDispatched, func(ctx context.Context, tx sqldb.Tx, e eventbus.Event, data dispatched) error {
-		return s.noteOrder(ctx, tx, e, letters.Dispatched, order{
+	inbox.On(in, orderDispatched, func(_ context.Context, tx sqldb.Tx, e eventbus.Event, data dispatched) error {
+		return s.noteOrder(tx, e, letters.Dispatched, order{
 			customerID: data.CustomerID, dispatchedAt: sqldb.Micros(e.Time),
 			carrier: data.Carrier, trackingNumber: data.TrackingNumber, sequence: never,
 		})

@@ -1,8 +1,6 @@
 package story
 
 import (
-	"context"
-	"fmt"
 	"time"
 
 	"github.com/google/uuid"
@@ -42,20 +40,16 @@ func mailID(orderID string, kind letters.Kind) string {
 }
 
 // write adds the mail of a kind to the table, unless it is there.
-func (s *Store) write(ctx context.Context, tx sqldb.Tx, e eventbus.Event, kind letters.Kind, customerID string, now int64) error {
+func (s *Store) write(tx sqldb.Tx, e eventbus.Event, kind letters.Kind, customerID string, now int64) {
 	status, settledAt := kept, now
 	if s.sending {
 		status, settledAt = queued, 0
 	}
-	_, err := tx.Exec(ctx, `INSERT INTO mail (mail_id, order_id, customer_id, kind, status, recipient, attempts, due_at, reason,
+	tx.Queue(`INSERT INTO mail (mail_id, order_id, customer_id, kind, status, recipient, attempts, due_at, reason,
 			correlation_id, causation_id, written_at, settled_at)
 		VALUES ($1, $2, $3, $4, $5, '', 0, $6, '', $7, $8, $6, $9) ON CONFLICT (mail_id) DO NOTHING`,
 		mailID(e.Subject, kind), e.Subject, customerID, string(kind), status, now, e.CorrelationID, e.ID, settledAt)
-	if err != nil {
-		return fmt.Errorf("write the %s of order %s: %w", kind, e.Subject, err)
-	}
 	if s.sending {
 		tx.AfterCommit(s.ring)
 	}
-	return nil
 }

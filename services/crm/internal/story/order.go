@@ -1,8 +1,6 @@
 package story
 
 import (
-	"context"
-	"fmt"
 	"time"
 
 	"orderflow/pkg/eventbus"
@@ -28,7 +26,7 @@ type order struct {
 
 // noteOrder adds facts to the row of the order that the event is about, and
 // writes the mail that tells of them. A fact that is there already stays.
-func (s *Store) noteOrder(ctx context.Context, tx sqldb.Tx, e eventbus.Event, kind letters.Kind, o order) error {
+func (s *Store) noteOrder(tx sqldb.Tx, e eventbus.Event, kind letters.Kind, o order) error {
 	if err := identified("an order", e.Subject); err != nil {
 		return err
 	}
@@ -39,7 +37,7 @@ func (s *Store) noteOrder(ctx context.Context, tx sqldb.Tx, e eventbus.Event, ki
 		o.lines = "[]"
 	}
 	now := sqldb.Micros(time.Now())
-	_, err := tx.Exec(ctx, `INSERT INTO customer_order (order_id, customer_id, placed_at, total_amount, total_currency, lines,
+	tx.Queue(`INSERT INTO customer_order (order_id, customer_id, placed_at, total_amount, total_currency, lines,
 			packed_at, dispatched_at, carrier, tracking_number, cancelled_at, cancelled_by, cancel_reason,
 			order_sequence, correlation_id, written_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
@@ -62,10 +60,8 @@ func (s *Store) noteOrder(ctx context.Context, tx sqldb.Tx, e eventbus.Event, ki
 		e.Subject, o.customerID, o.placedAt, o.total.Amount, o.total.Currency, o.lines,
 		o.packedAt, o.dispatchedAt, o.carrier, o.trackingNumber, o.cancelledAt, o.cancelledBy, o.cancelReason,
 		o.sequence, e.CorrelationID, now)
-	if err != nil {
-		return fmt.Errorf("note %s of order %s: %w", e.Type, e.Subject, err)
-	}
-	return s.write(ctx, tx, e, kind, o.customerID, now)
+	s.write(tx, e, kind, o.customerID, now)
+	return nil
 }
 
 // statusOf is what the facts about an order amount to. A physical fact wins: a

@@ -52,37 +52,35 @@ func (c *Copies) Register(in *inbox.Inbox) {
 	inbox.On(in, "catalog.events.price_changed.v1", c.priceChanged)
 }
 
-func (c *Copies) customerCreated(ctx context.Context, tx sqldb.Tx, _ eventbus.Event, data customerEvent) error {
-	_, err := tx.Exec(ctx, `INSERT INTO customer_copy (customer_id, created) VALUES ($1, 1)
+func (c *Copies) customerCreated(_ context.Context, tx sqldb.Tx, _ eventbus.Event, data customerEvent) error {
+	tx.Queue(`INSERT INTO customer_copy (customer_id, created) VALUES ($1, 1)
 		ON CONFLICT (customer_id) DO UPDATE SET created = 1`, data.CustomerID)
-	return err
+	return nil
 }
 
-func (c *Copies) customerDeactivated(ctx context.Context, tx sqldb.Tx, _ eventbus.Event, data customerEvent) error {
-	_, err := tx.Exec(ctx, `INSERT INTO customer_copy (customer_id, deactivated) VALUES ($1, 1)
+func (c *Copies) customerDeactivated(_ context.Context, tx sqldb.Tx, _ eventbus.Event, data customerEvent) error {
+	tx.Queue(`INSERT INTO customer_copy (customer_id, deactivated) VALUES ($1, 1)
 		ON CONFLICT (customer_id) DO UPDATE SET deactivated = 1`, data.CustomerID)
-	return err
+	return nil
 }
 
-func (c *Copies) productListed(ctx context.Context, tx sqldb.Tx, e eventbus.Event, data productListed) error {
-	if err := setPrice(ctx, tx, data.SKU, data.Price, e.Sequence); err != nil {
-		return err
-	}
-	_, err := tx.Exec(ctx, `UPDATE product_copy SET name = $2 WHERE sku = $1`, data.SKU, data.Name)
-	return err
+func (c *Copies) productListed(_ context.Context, tx sqldb.Tx, e eventbus.Event, data productListed) error {
+	setPrice(tx, data.SKU, data.Price, e.Sequence)
+	tx.Queue(`UPDATE product_copy SET name = $2 WHERE sku = $1`, data.SKU, data.Name)
+	return nil
 }
 
-func (c *Copies) priceChanged(ctx context.Context, tx sqldb.Tx, e eventbus.Event, data priceChanged) error {
-	return setPrice(ctx, tx, data.SKU, data.NewPrice, e.Sequence)
+func (c *Copies) priceChanged(_ context.Context, tx sqldb.Tx, e eventbus.Event, data priceChanged) error {
+	setPrice(tx, data.SKU, data.NewPrice, e.Sequence)
+	return nil
 }
 
 // setPrice takes over a price unless a later one is known.
-func setPrice(ctx context.Context, tx sqldb.Tx, sku string, price money, sequence int64) error {
-	_, err := tx.Exec(ctx, `INSERT INTO product_copy (sku, price_amount, price_currency, price_sequence) VALUES ($1, $2, $3, $4)
+func setPrice(tx sqldb.Tx, sku string, price money, sequence int64) {
+	tx.Queue(`INSERT INTO product_copy (sku, price_amount, price_currency, price_sequence) VALUES ($1, $2, $3, $4)
 		ON CONFLICT (sku) DO UPDATE SET price_amount = excluded.price_amount, price_currency = excluded.price_currency,
 			price_sequence = excluded.price_sequence
 		WHERE product_copy.price_sequence < excluded.price_sequence`, sku, price.Amount, price.Currency, sequence)
-	return err
 }
 
 // CheckCustomer returns nil when the customer can order.

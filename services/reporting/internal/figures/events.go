@@ -51,13 +51,7 @@ func (s *Store) Listen(in *inbox.Inbox) {
 	inbox.On(in, orderCancelled, func(ctx context.Context, tx sqldb.Tx, e eventbus.Event, _ happened) error {
 		return s.note(ctx, tx, e, order{cancelledAt: sqldb.Micros(e.Time)})
 	})
-	inbox.On(in, customerCreated, func(ctx context.Context, tx sqldb.Tx, e eventbus.Event, _ happened) error {
-		return noteCustomer(ctx, tx, e, sqldb.Micros(e.Time), 0)
-	})
-	inbox.On(in, customerDeactivated, func(ctx context.Context, tx sqldb.Tx, e eventbus.Event, _ happened) error {
-		return noteCustomer(ctx, tx, e, 0, sqldb.Micros(e.Time))
-	})
-	inbox.On(in, priceChanged, func(ctx context.Context, tx sqldb.Tx, e eventbus.Event, data price) error {
-		return notePrice(ctx, tx, e, data.NewPrice)
-	})
+	inbox.OnBatch(in, customerCreated, noteCreated)
+	inbox.OnBatch(in, customerDeactivated, noteDeactivated)
+	inbox.OnBatch(in, priceChanged, notePrices)
 }
