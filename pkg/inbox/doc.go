@@ -1,7 +1,9 @@
 // Package inbox consumes events so that each has its effect exactly once, in
 // the order of its subject, and so that one bad event stops no others.
 //
-// The promise. A handler registered with [On] writes its read model, and the
+// # The promise
+//
+// A handler registered with [On] or [OnBatch] writes its read model, and the
 // rows of its outbox, in the transaction that also notes the event in the
 // inbox; the bus is told only after that committed. Whatever dies, an event
 // that comes again is recognised and skipped. A handler registered with [Do]
@@ -9,10 +11,13 @@
 // before the event is noted and so must recognise a repetition by itself, with
 // ids derived from the event.
 //
-// Use. Register handlers, subscribe with [Inbox.Patterns] and [Inbox.Handle],
-// and keep [Inbox.Run] running beside it.
+// Use: register handlers, subscribe with [Inbox.Patterns] and [Inbox.Handle],
+// and keep [Inbox.Run] running beside it. Subscribe to the queue of dead letters
+// with [Inbox.HandleDead].
 //
-// Failure. What an event goes through:
+// # Failure
+//
+// What an event goes through:
 //
 //	            handler succeeds
 //	received ──────────────────────────────────────────▶ handled
@@ -30,32 +35,80 @@
 // its subject behind it, and acknowledged to the bus. Events of other subjects
 // flow. Held events are tried again by Run with growing delays; after
 // [Options.MaxAttempts] the event is parked with its reason, and the later ones
-// of its subject flow. A panic is a failed attempt. An event that can never be
-// handled (its data cannot be decoded, it is no valid envelope, or the handler
-// returns [Park]) is parked at once.
+// of its subject flow. A panic is a failed attempt, with its stack. An event that
+// can never be handled (its data cannot be decoded, it is no valid envelope, or
+// the handler returns [Park]) is parked at once. An event that kills the process
+// at each touch ends in the broker's queue of dead letters, and from there it is
+// parked without being touched.
 //
 // Trouble that is not the event's fault counts no attempt: when the database
 // does not answer, when the handler says [Outage] or returns an error that
 // [Options.Outage] recognises, and when the context ends. Then Handle returns
-// the error, the bus pauses and delivers again, and [Inbox.Ready] says why.
+// the error, the bus pauses and delivers again, and [Inbox.Ready] says why. A
+// database that took the connection and fell silent is given up after
+// answer_within (package sqldb), so no consumer waits for ever.
 //
-// Batches. Consecutive events for On handlers share one transaction; when one
-// of them fails, the transaction is rolled back and repeated in parts until the
-// guilty one is found. So an On handler can run several times for one attempt,
-// and must do nothing that does not roll back. Consecutive events for Do
-// handlers run concurrently, up to [Options.Concurrency], those of one subject
-// one after the other.
+// # A batch
 //
-// Several instances. On PostgreSQL each subject is locked (advisory locks,
-// taken in one order) while its events are handled, so instances do not
-// interleave one subject, however the bus spreads its events. Do handlers keep
-// such a transaction open while they work. SQLite has one writer; Do handlers
-// there rely on the bus not giving one subject to two processes at a time.
+// Consecutive events for On and OnBatch handlers share one transaction:
 //
-// Forgetting. An inbox row may go only when its event cannot come again. What
-// can bring it back: the bus, after a consumer that died between commit and
-// acknowledgement, which may stay stopped for days; the publisher's outbox,
-// which keeps what it sent for 7 days; a backup of a publisher's database that
-// is put back. So [Options.Retention] is 30 days, and never below
-// [MinRetention]. Events that are held or parked stay known without a limit.
+//	BEGIN; lock the subjects; note the new events       one round trip
+//	the handlers, each with Tx.Queue                    none
+//	what they queued; COMMIT                            one round trip
+//
+// The note says which events are new and not behind a held one; only those are
+// handled, and a rollback takes their notes back. A handler that asks the
+// database costs a round trip of its own. When a handler or what it queued
+// fails, the transaction is rolled back and repeated in parts until the guilty
+// event is alone. So a handler can run several times for one attempt, and must
+// do nothing that does not roll back.
+//
+// Consecutive events for Do handlers run concurrently, up to
+// [Options.Concurrency], those of one subject one after the other, in
+// transactions that last at most about twice [Options.Timeout].
+//
+// # Order
+//
+// Events of one subject are handled in the order in which they were delivered,
+// whatever their kinds of handlers, and held ones before later ones. Between
+// subjects there is no order: an OnBatch handler gathers events over those of
+// other types in between, and with [Options.Lanes] parts of a batch are handled
+// side by side. A redriven event arrives late; an id may be used by several
+// sources, which CloudEvents allows.
+//
+// On PostgreSQL each subject is locked (advisory locks, taken in one order)
+// while its events are handled, so several instances do not interleave one
+// subject, however the bus spreads its events. READ COMMITTED is enough, and what
+// a DB's Update gives: the locks keep what was looked at as it was. Transactions
+// that deadlock over rows of the read model are repeated. SQLite has one writer;
+// Do handlers there rely on the bus not giving one subject to two processes at a
+// time.
+//
+// # Tuning
+//
+// Larger batches (eventbus.Queue.BatchSize) help most, then Tx.Queue instead of
+// Exec, then OnBatch. Lanes pay where the database server has processors to spare
+// and transactions wait for its disk; on a machine that is busy they cost.
+// A held subject costs a look by index for each batch, and nothing while none is
+// held.
+//
+// # Forgetting
+//
+// An inbox row may go only when its event cannot come again. What can bring it
+// back, and why it is still known then:
+//
+//   - The bus, after a consumer that died between commit and acknowledgement. It
+//     may stay stopped for any time: age counts from the last event that was
+//     handled, and what the bus had handed out comes before anything newer.
+//   - An outbox or a relay that died between the bus's confirmation and its own
+//     note of it. It repeats when it is back: within [Options.Retention], 30 days,
+//     or whatever outlasts the longest time your publishers stay down.
+//   - A backup of a publisher's database that is put back; the same. An outbox
+//     keeps what it sent for 7 days, which is why [MinRetention] is no less.
+//   - The broker's queue of dead letters. Nothing from there is handled, known or
+//     not: a person decides.
+//   - A person's redrive: held and parked events stay known without a limit.
+//   - A replay of history: it has the ids of then. What is older than the
+//     retention meets handlers again, which end in the same rows (guarantee 5);
+//     an effect that cannot bear that must outlive the retention.
 package inbox

@@ -33,7 +33,8 @@ type Options struct {
 	// 200 ms and 5 min.
 	BaseDelay, MaxDelay time.Duration
 	// Timeout bounds one call of a handler; the default is 1 min. Keep it well
-	// below the time the bus waits for an acknowledgement.
+	// below the time the bus waits for an acknowledgement (30 min on RabbitMQ),
+	// and below 5 min on PostgreSQL, which ends a transaction that idles.
 	Timeout time.Duration
 	// Concurrency is how many Do handlers, and how many held subjects, are
 	// worked on at a time; the default is 16.
