@@ -94,21 +94,32 @@ func (k *broker) channel(t testing.TB) *amqp.Channel {
 	return ch
 }
 
-// ids reads the ids of all messages that the broker has, in its order.
-func (k *broker) ids(t testing.TB) (ids []string) {
+// ids takes all messages that the broker has, and returns their ids in its order.
+func (k *broker) ids(t testing.TB) []string {
 	t.Helper()
 	ch := k.channel(t)
 	defer ch.Close()
-	for {
-		m, ok, err := ch.Get(k.namespace+".all", true)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if !ok {
-			return ids
-		}
-		ids = append(ids, m.MessageId)
+	queue, err := ch.QueueDeclarePassive(k.namespace+".all", true, false, false, false, nil)
+	if err != nil {
+		t.Fatal(err)
 	}
+	deliveries, err := ch.Consume(queue.Name, "", true, false, false, false, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ids := make([]string, queue.Messages)
+	for i := range ids {
+		select {
+		case d, ok := <-deliveries:
+			if !ok {
+				t.Fatal("the broker has stopped delivering")
+			}
+			ids[i] = d.MessageId
+		case <-time.After(time.Minute):
+			t.Fatalf("the broker has delivered %d of %d", i, len(ids))
+		}
+	}
+	return ids
 }
 
 func (k *broker) purge(t testing.TB) {

@@ -4,6 +4,7 @@ package outbox_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -29,99 +30,118 @@ type cluster struct {
 	user      *syscall.Credential // who runs it: PostgreSQL refuses to be run by root
 }
 
-// newCluster makes and starts a server with settings like "wal_level=logical".
+// errNoServer says that this machine has no PostgreSQL to make a server of.
+var errNoServer = errors.New("this test makes a PostgreSQL of its own, and there is no initdb")
+
+// newCluster is makeCluster for one test.
 func newCluster(t *testing.T, settings ...string) *cluster {
 	t.Helper()
+	c, err := makeCluster(settings...)
+	if errors.Is(err, errNoServer) && os.Getenv("REQUIRE_REAL") != "1" {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := c.remove(); err != nil {
+			t.Error(err)
+		}
+	})
+	return c
+}
+
+// makeCluster makes and starts a server with settings like "wal_level=logical".
+func makeCluster(settings ...string) (*cluster, error) {
 	found, _ := filepath.Glob("/usr/lib/postgresql/*/bin/initdb")
 	if path, err := exec.LookPath("initdb"); err == nil {
 		found = append(found, path)
 	}
 	if len(found) == 0 {
-		if os.Getenv("REQUIRE_REAL") == "1" {
-			t.Fatal("this test makes a PostgreSQL of its own, and there is no initdb")
-		}
-		t.Skip("this test makes a PostgreSQL of its own, and there is no initdb")
+		return nil, errNoServer
 	}
-	c := &cluster{bin: filepath.Dir(found[len(found)-1]), port: freePort(t)}
-	c.data = c.folder(t)
-	c.run(t, "initdb", "-D", c.data, "-U", "postgres", "-A", "trust", "-N", "--wal-segsize=1")
-	settings = append(settings, "port="+strconv.Itoa(c.port), "listen_addresses=127.0.0.1", "unix_socket_directories=",
-		"shared_buffers=16MB", "max_wal_size=2MB", "min_wal_size=2MB", "autovacuum=off")
+	port, err := freePort()
+	if err != nil {
+		return nil, err
+	}
+	c := &cluster{bin: filepath.Dir(found[len(found)-1]), port: port}
+	if c.data, err = os.MkdirTemp("", "outbox-cluster"); err != nil {
+		return nil, err
+	}
+	if os.Geteuid() == 0 {
+		if err := c.giveAway(); err != nil {
+			return nil, err
+		}
+	}
+	if err := c.run("initdb", "-D", c.data, "-U", "postgres", "-A", "trust", "-N", "--wal-segsize=1"); err != nil {
+		return nil, err
+	}
 	var text strings.Builder
-	for _, setting := range settings {
+	for _, setting := range slices.Concat([]string{
+		"port=" + strconv.Itoa(c.port), "listen_addresses=127.0.0.1", "unix_socket_directories=",
+		"shared_buffers=16MB", "max_wal_size=2MB", "min_wal_size=2MB", "autovacuum=off",
+	}, settings) {
 		name, value, _ := strings.Cut(setting, "=")
 		fmt.Fprintf(&text, "%s = '%s'\n", name, value)
 	}
 	if err := os.WriteFile(filepath.Join(c.data, "postgresql.conf"), []byte(text.String()), 0o644); err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
-	c.start(t)
-	t.Cleanup(func() { c.ctl(t, "stop", "-m", "immediate") })
-	return c
+	return c, c.ctl("start")
 }
 
-// folder returns an empty folder of the one who runs the server.
-func (c *cluster) folder(t *testing.T) string {
-	t.Helper()
-	// One of the test would lie in a folder that only we may enter.
-	folder, err := os.MkdirTemp("", "outbox-cluster") //nolint:usetesting // see above
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(folder) })
-	if os.Geteuid() != 0 {
-		return folder
-	}
+// giveAway makes the user postgres the one who runs the server.
+func (c *cluster) giveAway() error {
 	postgres, err := user.Lookup("postgres")
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
 	uid, err := strconv.ParseUint(postgres.Uid, 10, 32)
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
 	gid, err := strconv.ParseUint(postgres.Gid, 10, 32)
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
 	c.user = &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
-	if err := os.Chown(folder, int(uid), int(gid)); err != nil {
-		t.Fatal(err)
-	}
-	return folder
+	return os.Chown(c.data, int(uid), int(gid))
 }
 
-func freePort(t *testing.T) int {
-	t.Helper()
+// remove stops the server and removes its data.
+func (c *cluster) remove() error {
+	return errors.Join(c.ctl("stop", "-m", "immediate"), os.RemoveAll(c.data))
+}
+
+func freePort() (int, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		t.Fatal(err)
+		return 0, err
 	}
 	defer listener.Close()
-	return listener.Addr().(*net.TCPAddr).Port
+	return listener.Addr().(*net.TCPAddr).Port, nil
 }
 
-func (c *cluster) run(t *testing.T, program string, args ...string) {
-	t.Helper()
+func (c *cluster) run(program string, args ...string) error {
 	command := exec.Command(filepath.Join(c.bin, program), args...)
 	command.SysProcAttr = &syscall.SysProcAttr{Credential: c.user}
 	command.Dir = "/"
 	if output, err := command.CombinedOutput(); err != nil {
-		t.Fatalf("%s: %v\n%s", program, err, output)
+		return fmt.Errorf("%s: %w: %s", program, err, output)
 	}
+	return nil
 }
 
-func (c *cluster) ctl(t *testing.T, args ...string) {
-	t.Helper()
-	c.run(t, "pg_ctl", slices.Concat([]string{"-D", c.data, "-w", "-s", "-l", filepath.Join(c.data, "log")}, args)...)
+func (c *cluster) ctl(args ...string) error {
+	return c.run("pg_ctl", slices.Concat([]string{"-D", c.data, "-w", "-s", "-l", filepath.Join(c.data, "log")}, args)...)
 }
-
-func (c *cluster) start(t *testing.T) { t.Helper(); c.ctl(t, "start") }
 
 // restart stops the server in the middle of everything, and starts it.
 func (c *cluster) restart(t *testing.T) {
 	t.Helper()
-	c.ctl(t, "restart", "-m", "immediate")
+	if err := c.ctl("restart", "-m", "immediate"); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func (c *cluster) url(role string) string {

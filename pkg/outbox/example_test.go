@@ -73,3 +73,33 @@ func Example() {
 	<-running
 	// Output: catalog.events.product_listed.v1 mug {"sku":"mug"}
 }
+
+// With change data capture PostgreSQL sends what commits, in the order of the
+// commits. The rest is the same; the table need not be told apart.
+func Example_capture() {
+	ctx, stop := context.WithCancel(context.Background())
+	defer stop()
+	db, err := sqldb.Open(ctx, "postgres://catalog:secret@127.0.0.1:5432/catalog")
+	if err != nil {
+		panic(err)
+	}
+	defer db.Close()
+	if err := outbox.Migrate(ctx, db); err != nil {
+		panic(err)
+	}
+	bus := printBus{published: make(chan struct{}, 1)}
+	out := outbox.New(db, bus, slog.Default(), outbox.Options{
+		Reader:   outbox.Capture,
+		SlotWarn: 256 << 20, // not ready when the server keeps more than this for us
+		SlotMax:  1 << 30,   // and rather poll than let it keep more than that
+	})
+	running := make(chan struct{})
+	go func() { defer close(running); _ = out.Run(ctx) }()
+	// ... commands call out.Add in their transactions ...
+	stop()
+	<-running
+	// A service that goes away for good leaves no slot behind.
+	if err := out.DropSlot(context.Background()); err != nil {
+		panic(err)
+	}
+}

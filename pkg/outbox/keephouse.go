@@ -31,7 +31,11 @@ func (o *Outbox) keepHouse(ctx context.Context) {
 
 func (o *Outbox) forgetAll(ctx context.Context) error {
 	for {
-		n, err := o.forget(ctx)
+		var n int64
+		err := o.ask(ctx, func(ctx context.Context) (err error) {
+			n, err = o.forget(ctx)
+			return err
+		})
 		if err != nil || n < forgetAtOnce {
 			return err
 		}

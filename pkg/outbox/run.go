@@ -115,15 +115,15 @@ func (o *Outbox) insist(ctx context.Context, s stage, do func() error) error {
 	for failures := 1; ; failures++ {
 		err := do()
 		switch {
+		case err == nil:
+			o.report(ctx, s, nil)
+			return nil // also when ctx has ended: what is done is done
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case errors.Is(err, sqldb.ErrFenced):
 			return err
 		}
 		o.report(ctx, s, err)
-		if err == nil {
-			return nil
-		}
 		o.failures.Add(1)
 		if err := pause(ctx, o.backoff(failures), nil); err != nil {
 			return err

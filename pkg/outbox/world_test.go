@@ -110,6 +110,9 @@ func eachPostgres(t *testing.T, test func(t *testing.T, w *world)) {
 
 func newPostgres(t testing.TB, reader outbox.Reader) *world {
 	t.Helper()
+	if server := os.Getenv(captureServer); server != "" && reader == outbox.Capture {
+		t.Setenv("TEST_DATABASE_URL", server)
+	}
 	url := sqldbtest.PostgresURL(t)
 	w := &world{name: string(reader), url: url, db: connect(t, url), quick: quick}
 	w.quick.Reader = reader
