@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -269,10 +270,34 @@ func TestAPublicationMadeAnewIsNoDeadEnd(t *testing.T) {
 	sqldbtest.Exec(t, w.db, `DROP PUBLICATION `+name)
 	add(t, w.db, o, event("one", "a"))
 	waitSent(t, o)
+	eventually(t, "the publication was made again", func() bool {
+		return sqldbtest.Count(t, w.db, `SELECT count(*) FROM pg_publication_tables WHERE schemaname = current_schema()`) == 1
+	})
 	eventually(t, "the server streams again", func() bool { return o.Stats().Streaming })
 	add(t, w.db, o, event("two", "a"))
 	waitSent(t, o)
 	if diff := cmp.Diff([]string{"one", "two"}, bus.ids()); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestWhatTheStreamDoesNotBringComesBeforeWhatItBrings(t *testing.T) {
+	w := newPostgres(t, outbox.Capture)
+	bus := &fakeBus{}
+	o := newOutbox(t, w.db, bus, w.quick)
+	bus.set(refuse(eventbus.ErrUnroutable, "one"))
+	stop := w.start(t, o)
+	add(t, w.db, o, event("one", "a"), event("marker", "b"))
+	waitSent(t, o)
+	stop()
+	bus.set(nil)
+	if err := o.Redrive(t.Context(), "one"); err != nil { // which inserts nothing
+		t.Fatal(err)
+	}
+	add(t, w.db, o, event("two", "a"))
+	w.start(t, o)
+	waitSent(t, o)
+	if diff := cmp.Diff([]string{"marker", "one", "two"}, bus.ids()); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -353,6 +378,46 @@ func TestLogThatIsKeptIsShownAndHasALimit(t *testing.T) {
 	if diff := cmp.Diff([]string{"one", "two", "three"}, bus.ids()); diff != "" {
 		t.Error(diff)
 	}
+}
+
+func TestAServerThatWouldKeepItsLogForEverIsWarnedOfOnce(t *testing.T) {
+	w := newPostgres(t, outbox.Capture)
+	if sqldbtest.Count(t, w.db, `SELECT count(*) FROM pg_settings WHERE name = 'max_slot_wal_keep_size' AND setting = '-1'`) == 0 {
+		t.Skip("this server has a limit")
+	}
+	if err := outbox.Migrate(t.Context(), w.db); err != nil {
+		t.Fatal(err)
+	}
+	var lines lines
+	options := w.quick
+	options.SlotEvery = time.Millisecond
+	o := outbox.New(w.db, &fakeBus{}, slog.New(slog.NewTextHandler(&lines, nil)), options)
+	w.start(t, o)
+	eventually(t, "it was said", func() bool { return lines.count("set max_slot_wal_keep_size") == 1 })
+	kept := o.Stats().SlotKept
+	sqldbtest.Exec(t, w.db, `CREATE TABLE busy AS SELECT repeat('x', 1000) FROM generate_series(1, 100)`)
+	eventually(t, "the slot was looked at again", func() bool { return o.Stats().SlotKept != kept })
+	if n := lines.count("set max_slot_wal_keep_size"); n != 1 {
+		t.Errorf("it was said %d times", n)
+	}
+}
+
+// lines is a log.
+type lines struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *lines) Write(line []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(line)
+}
+
+func (l *lines) count(text string) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return strings.Count(l.text.String(), text)
 }
 
 func TestChangeDataCaptureOfSQLiteIsRefusedInOneLine(t *testing.T) {

@@ -118,7 +118,9 @@ func TestAListenerThatIsLostIsReplaced(t *testing.T) {
 func TestRemovingSentRowsKeepsNobodyWaiting(t *testing.T) {
 	eachPostgres(t, func(t *testing.T, w *world) {
 		bus := &fakeBus{}
-		o := newOutbox(t, w.db, bus, w.quick)
+		options := w.quick
+		options.StatementTimeout = time.Hour // time must not be what lets publishing go on
+		o := newOutbox(t, w.db, bus, options)
 		stop := w.start(t, o)
 		add(t, w.db, o, event("template", "a"))
 		waitSent(t, o)
