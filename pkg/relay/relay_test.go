@@ -228,7 +228,9 @@ func TestARelayThatWakesUpLateMovesNothing(t *testing.T) {
 			return nil
 		}
 		r := w.relay(db)
-		if err := r.Run(t.Context()); !errors.Is(err, sqldb.ErrFenced) {
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second) // it would go on for ever
+		defer cancel()
+		if err := r.Run(ctx); !errors.Is(err, sqldb.ErrFenced) {
 			t.Errorf("got %v, want ErrFenced", err)
 		}
 		if at, parked := w.checkpoint(), w.deadLetters(r); at != 0 || len(parked) != 0 {
