@@ -179,9 +179,8 @@ func (p *pipeline) worthSaving(w *window) bool {
 }
 
 func (p *pipeline) saveOne(ctx context.Context, w *window) error {
-	// Also when the relay has just been asked to stop.
-	saving, cancel := context.WithTimeout(context.WithoutCancel(ctx), savePatience)
-	defer cancel()
+	saving, done := outlive(ctx, savePatience)
+	defer done()
 	p.progress.begins(noting)
 	err := p.checkpointTo(saving, p.epoch, w.to, w.sent, w.failed)
 	p.progress.ends(noting)
@@ -196,4 +195,13 @@ func (p *pipeline) saveOne(ctx context.Context, w *window) error {
 			"revision", parked.Revision, "position", parked.Position, "type", parked.Type, "error", parked.Reason)
 	}
 	return nil
+}
+
+// outlive returns a context that ends so much later than ctx. There is no other
+// bound: a database that is slow gets its time, and one that does not answer at
+// all costs the relay its lease, and with it ctx.
+func outlive(ctx context.Context, d time.Duration) (longer context.Context, done func()) {
+	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(d, cancel) })
+	return longer, func() { stop(); cancel() }
 }
