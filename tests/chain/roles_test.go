@@ -1,3 +1,5 @@
+//go:build unix
+
 package chain
 
 import (
@@ -65,7 +67,7 @@ func runRelay(ctx context.Context, log *slog.Logger) error {
 		return err
 	}
 	r := relay.New(relay.Config{
-		Name: "order", Store: store, Prefixes: []string{"order-"}, DB: db, Bus: bus, Translate: announce, LeaseTTL: leaseTTL, Log: log,
+		Name: "order", Store: store, Prefixes: []string{"order-"}, DB: db, Bus: pausable(bus), Translate: announce, LeaseTTL: leaseTTL, Log: log,
 	})
 	fmt.Println("ready")
 	again(ctx, log, "relay", r.Run)
