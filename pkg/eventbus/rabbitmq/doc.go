@@ -4,10 +4,12 @@
 //
 // Publish returns nil after the broker has confirmed every event, which for a
 // quorum queue means that a majority of its nodes has written it to the disk.
-// Where the outcome cannot be known (the connection is lost, a confirm does not
-// come, the broker refuses) the events are sent again, with the same ids and in
-// the same order, from the first one in doubt. Nothing is sent while the broker
-// blocks publishers; callers wait as long as their context allows.
+// What is in doubt (the connection is lost, a confirm does not come, the broker
+// refuses) is sent again with the same id, and nothing else is. An event that
+// the broker does not take keeps back the later ones of its subject in the same
+// call, and no others; the call goes on until its context ends. Nothing is sent
+// while the broker blocks publishers; callers wait as long as their context
+// allows.
 //
 // # The promise on the way out
 //
@@ -18,10 +20,51 @@
 // over again after a growing pause: this keeps the order, and it keeps a
 // consumer whose database is down from running into the delivery limit.
 //
-// Of the instances of a service one is given deliveries (a single active
-// consumer); the others stand by and take over when its connection or its
-// subscription ends. Instances that took turns would interleave the events of
-// a subject.
+// A message that ends its consumer's process again and again becomes a dead
+// letter in <queue>.dead, which can be subscribed to. One that has come back
+// three times is taken one by one, so that what was on its way with it does not
+// share its count.
+//
+// # Order
+//
+// Events of one call, and of calls that follow one another, arrive as they were
+// published. Of the instances of a service one is given deliveries (a single
+// active consumer); the others stand by and take over when its connection or its
+// subscription ends. Instances that took turns would interleave the events of a
+// subject. After a failure events can arrive in another order: after a refusal by
+// the broker, and when a consumer is lost again while it has only a part of what
+// came back from the one before, since a quorum queue puts that part behind the
+// rest.
+//
+// # What can go wrong
+//
+//	connection lost           everything in doubt is sent again; consumers start over; pauses grow to 5 s, without an end
+//	broker stopped or killed  the same; Ready says no until it is back
+//	silent network            given up after ConfirmTimeout, or after three heartbeats
+//	memory or disk alarm      publishing waits and Ready says no; acknowledging goes on, on a connection of its own
+//	a queue is full           its events are refused and tried again, every 5 s in the end; other queues get a duplicate each time
+//	a queue does not answer   its events alone are in doubt after ConfirmTimeout, while the broker confirms others
+//	a queue was deleted       its consumers declare and bind it again; what came meanwhile is in ns.unrouted
+//	a queue with other        Subscribe returns the broker's 406 with the queue's name: remove the queue once, or
+//	arguments exists          keep the version that declared it
+//	a handler takes longer    the broker's acknowledgement timeout, 30 minutes unless configured, closes the channel; the
+//	than the broker waits     batch comes again, Ready says so, and each such loss counts once towards the delivery limit
+//
+// A confirm is the broker's word. A single node of RabbitMQ 3.10 that is killed
+// (not stopped) within seconds after a quorum queue was declared can lose that
+// very queue; a cluster of three does not have this gap. Two versions of a
+// service that run side by side share one queue and its bindings: the one
+// started last decides which patterns are bound.
+//
+// # Tuning
+//
+// A call with many events is the fastest way to publish; a few hundred callers
+// that each wait for their own event come close, as all share one window of
+// 1,024 unconfirmed publishes, which also bounds the memory. A consumer has two
+// batches in advance; a larger [eventbus.Queue] BatchSize pays off when the
+// handler writes a batch in one statement. A shorter Heartbeat gives up a silent
+// peer, and lets a standing-by instance take over, sooner; below five seconds
+// busy machines are taken for dead ones.
 //
 // # Topology of a namespace ns
 //
@@ -30,22 +73,33 @@
 //	ns.commands (topic) ──patterns──> queue of each service
 //	   └─ nobody: returned to the publisher, eventbus.ErrUnroutable
 //
-// All queues are durable quorum queues. In the namespace orderflow a queue is
-// called exactly as the service is, in any other ns.<service>.
+// In the namespace orderflow a queue is called exactly as the service is, in any
+// other ns.<service>. AMQP cannot list the bindings of a queue, so what is bound
+// is written down in a queue of its own, <queue>.bindings, before it is bound; a
+// consumer that starts with fewer patterns reads there what it has to unbind.
 //
-// AMQP cannot list the bindings of a queue, so what is bound is written down in
-// a queue of its own, <queue>.bindings, before it is bound; a consumer that
-// starts with fewer patterns reads there what it has to unbind.
+// # What is configured on the broker
 //
-// # Limits worth knowing
+// Declared with the queues, because nothing may be lost where nobody has
+// configured anything: durable, x-queue-type quorum; for a service's queue
+// x-single-active-consumer, x-delivery-limit 100 (Config.DeliveryLimit),
+// dead-lettering to <queue>.dead by x-dead-letter-strategy at-least-once, and
+// x-overflow reject-publish. The dead letters have a delivery limit that is never
+// reached.
 //
-// A confirm is the broker's word. A single node of RabbitMQ 3.10 that is killed
-// (not stopped) within seconds after a quorum queue was declared can lose that
-// very queue; a cluster of three does not have this gap.
+// Left to the operator of a cluster are policies, deploy/rabbitmq-policies.json,
+// applied by
 //
-// A consumer that holds one batch for longer than the broker's acknowledgement
-// timeout (30 minutes unless configured) loses its channel and gets the batch
-// again; each such loss counts once towards the delivery limit. Two versions of
-// a service that run side by side share one queue and its bindings: the one
-// started last decides which patterns are bound.
+//	rabbitmqctl import_definitions deploy/rabbitmq-policies.json
+//
+// They repeat the delivery limit (of policy and declaration the smaller one
+// holds) and limit lengths: 2 GiB for a service's queue, 1 GiB for unrouted
+// events and for dead letters. At the limit a queue refuses and drops nothing:
+// publishers of its events wait, relays and outboxes keep what they have, and
+// the dead letter stays in the queue it came from. Readiness does not show it;
+// the depth of the queue and unknown outcomes do.
+//
+// A quorum queue gets three members where there are three nodes. For more, from
+// RabbitMQ 3.13 on, the operator policy target-group-size applies on top of
+// these policies; older brokers grow queues by rabbitmq-queues grow.
 package rabbitmq
