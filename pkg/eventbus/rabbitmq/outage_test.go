@@ -77,7 +77,7 @@ func TestAnUnusableURLIsRefusedWithoutShowingIt(t *testing.T) {
 
 // The broker has the events, but no confirm of the window arrives: the outcome is
 // unknown until the same events were sent again on another connection.
-func TestConfirmsThatDoNotComeMakeTheEventsBeSentAgain(t *testing.T) {
+func TestAConfirmThatDoesNotComeMakesTheEventsBeSentAgain(t *testing.T) {
 	requireBroker(t)
 	const count = 1500 // more than a window
 	w := newWorld(t)
