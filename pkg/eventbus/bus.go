@@ -28,8 +28,8 @@ type Publisher interface {
 	// anything is published; a command nobody listens for makes it return
 	// [ErrUnroutable].
 	//
-	// Publish waits out lost connections for as long as ctx allows. Safe for
-	// concurrent use; order is kept within one call, and between calls that
+	// Publish waits out lost connections for as long as ctx allows; giving a call
+	// up harms no other. Safe for concurrent use; order is kept within one call, and between calls that
 	// follow one another. The events and their data must not be changed after
 	// they were handed over.
 	Publish(ctx context.Context, events ...Event) error

@@ -13,6 +13,9 @@ import (
 // Type doubles as the routing key and reads
 // <service>.events.<name>.v<N>, or <service>.commands.<name>.v<N> for a command
 // addressed to a service.
+//
+// Texts are UTF-8 without control characters. Those that identify, and the
+// content type, have at most 255 bytes, the others 4,096.
 type Event struct {
 	// ID names the fact. The same fact always carries the same ID, however
 	// often it is published, so consumers can recognise it.

@@ -3,6 +3,7 @@ package sqlitebus
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"math"
 	"os"
@@ -193,7 +194,7 @@ func TestTheWriterRecoversFromABrokenConnection(t *testing.T) {
 func TestAnAcknowledgementThatFailedIsMadeUpFor(t *testing.T) {
 	b := openBus(t)
 	if err := b.writer.do(t.Context(), &job{alone: func(context.Context, *sql.Conn) error {
-		return b.writer.session.ack.Close() // the next one to acknowledge gets an error
+		return errors.Join(b.writer.session.ack.Close(), b.writer.session.ackRange.Close()) // the next one to acknowledge gets an error
 	}}); err != nil {
 		t.Fatal(err)
 	}

@@ -26,6 +26,13 @@ func TestClaimsAndAcknowledgementsFollowAnIndex(t *testing.T) {
 			"SEARCH m USING INTEGER PRIMARY KEY (rowid=?)", "LIST SUBQUERY 1", "SCAN json_each VIRTUAL TABLE INDEX 1:",
 			"CORRELATED SCALAR SUBQUERY 2", "SEARCH d USING COVERING INDEX delivery_by_message (message=?)",
 		}},
+		"acknowledge a range": {ackRangeQuery, []string{
+			"SEARCH delivery USING PRIMARY KEY (queue=? AND message>? AND message<?)",
+		}},
+		"sweep a range": {sweepRangeQuery, []string{
+			"SEARCH m USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)",
+			"CORRELATED SCALAR SUBQUERY 1", "SEARCH d USING COVERING INDEX delivery_by_message (message=?)",
+		}},
 		"suspects": {suspectsQuery, []string{
 			"CO-ROUTINE (subquery-1)", "SEARCH delivery USING PRIMARY KEY (queue=?)", "SEARCH (subquery-1)",
 		}},
