@@ -58,6 +58,32 @@ func TestDamageIsToldAndNothingWrongIsHandedOut(t *testing.T) {
 	}
 }
 
+// A page of the file that is lost in a way SQLite cannot see takes messages with
+// it whose deliveries are still there. To go on with the next one would be to
+// lose an event without a word.
+func TestAMessageThatIsMissingIsNotSkipped(t *testing.T) {
+	path := newPath(t)
+	bus := closing(t, open(t, path))
+	declare(t, bus, crm(1))
+	publish(t, bus, placed(0), placed(1), placed(2))
+	db := plain(t, path)
+	defer db.Close()
+	if _, err := db.Exec(`DELETE FROM message WHERE id = ?`, placed(1).ID); err != nil {
+		t.Fatal(err)
+	}
+	var got received
+	s := subscribe(t, bus, crm(1), got.handle)
+	eventually(t, "it is told", func() bool { return s.Ready() != nil })
+	if err := s.Ready(); !strings.Contains(err.Error(), "missing") || !strings.Contains(err.Error(), path) {
+		t.Errorf("told %v", err)
+	}
+	for _, d := range got.all() {
+		if d.Event.ID != placed(0).ID {
+			t.Errorf("%s was handed out", d.Event.ID)
+		}
+	}
+}
+
 // tryDamaged opens the file and consumes, and returns the first complaint.
 func tryDamaged(t *testing.T, path string, got *received) error {
 	t.Helper()

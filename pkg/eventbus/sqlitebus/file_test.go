@@ -185,3 +185,26 @@ func TestClosingWhileTheFileIsLockedEndsWithTheContext(t *testing.T) {
 	}
 	run(t, conn, `ROLLBACK`)
 }
+
+// Whoever waits for the queue must not have to wait for the lease, too.
+func TestClosingInAHurryLetsGoOfTheQueues(t *testing.T) {
+	path := newPath(t)
+	bus := open(t, path)
+	entered, release := make(chan struct{}, 1), make(chan struct{})
+	subscribe(t, bus, crm(10), func(context.Context, []eventbus.Delivery) error {
+		entered <- struct{}{}
+		<-release
+		return errors.New("too late")
+	})
+	publish(t, bus, placed(0))
+	recv(t, "the handler has begun", entered)
+	now, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := bus.Close(now); !errors.Is(err, context.Canceled) {
+		t.Errorf("close: %v", err)
+	}
+	if n := counted(t, path, `SELECT count(*) FROM instance`); n != 0 {
+		t.Errorf("%d instances hold leases", n)
+	}
+	close(release)
+}
