@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -28,6 +29,8 @@ type cluster struct {
 	bin, data string
 	port      int
 	user      *syscall.Credential // who runs it: PostgreSQL refuses to be run by root
+	guard     *exec.Cmd           // stops the server when we are gone, however that comes
+	leash     io.Closer           // which it notices by this
 }
 
 // errNoServer says that this machine has no PostgreSQL to make a server of.
@@ -87,7 +90,20 @@ func makeCluster(settings ...string) (*cluster, error) {
 	if err := os.WriteFile(filepath.Join(c.data, "postgresql.conf"), []byte(text.String()), 0o644); err != nil {
 		return nil, err
 	}
+	if err := c.watch(); err != nil {
+		return nil, err
+	}
 	return c, c.ctl("start")
+}
+
+func (c *cluster) watch() (err error) {
+	c.guard = exec.Command("sh", "-c", `read -r _; "$0"/pg_ctl -D "$1" -s -m immediate stop; rm -rf "$1"`, c.bin, c.data)
+	c.guard.SysProcAttr = &syscall.SysProcAttr{Credential: c.user, Setpgid: true}
+	c.guard.Dir = "/"
+	if c.leash, err = c.guard.StdinPipe(); err != nil {
+		return err
+	}
+	return c.guard.Start()
 }
 
 // giveAway makes the user postgres the one who runs the server.
@@ -110,7 +126,9 @@ func (c *cluster) giveAway() error {
 
 // remove stops the server and removes its data.
 func (c *cluster) remove() error {
-	return errors.Join(c.ctl("stop", "-m", "immediate"), os.RemoveAll(c.data))
+	err := c.leash.Close()
+	_ = c.guard.Wait() // it says what rm says about the folder, which is not its to remove
+	return errors.Join(err, os.RemoveAll(c.data))
 }
 
 func freePort() (int, error) {
