@@ -30,7 +30,7 @@ func TestTheNextWindowIsReadWhileOneIsBeingConfirmed(t *testing.T) {
 	w.commit(order(1), "placed")
 	defer w.run(w.relay(w.db))()
 	sqldbtest.Eventually(t, "events were translated behind the one being confirmed", func() bool {
-		return w.translations() == 3
+		return w.translations() >= 3
 	})
 	if at := w.checkpoint(); at != 0 {
 		t.Errorf("the checkpoint is at %d with nothing confirmed", at)

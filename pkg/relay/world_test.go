@@ -40,7 +40,7 @@ type world struct {
 	store  *es.Store
 	db     sqldb.DB
 	bus    *fakeBus
-	ttl    time.Duration // of the lease; 0 means the default
+	ttl    time.Duration // of the lease
 
 	mu      sync.Mutex
 	healed  bool // whether what was untranslatable has become translatable
@@ -54,7 +54,7 @@ func newWorld(t testing.TB, db sqldb.DB, options ...esdbservertest.Option) *worl
 	if err := relay.Migrate(t.Context(), db); err != nil {
 		t.Fatal(err)
 	}
-	w := &world{t: t, server: esdbservertest.New(t, options...), db: db, bus: &fakeBus{}}
+	w := &world{t: t, server: esdbservertest.New(t, options...), db: db, bus: &fakeBus{}, ttl: time.Minute} // busy machines lose shorter ones
 	store, err := es.Open(w.server.ConnectionString(), slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
