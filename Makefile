@@ -38,6 +38,10 @@ logs: build ## Follow the logs of what up started (until Ctrl-C)
 clean: build ## Stop what up started and remove its data
 	@$(BIN)/orderflow clean --data $(DATA)
 
+.PHONY: deadletters
+deadletters: build ## List the events that wait for a person, in all services
+	@$(BIN)/orderflow deadletters list --data $(DATA)
+
 .PHONY: demo
 demo: build ## Tell the story of three orders, on what runs or on a system of its own
 	@$(BIN)/orderflow demo --data $(DATA)
