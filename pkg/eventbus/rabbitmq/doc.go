@@ -50,6 +50,12 @@
 //	a handler takes longer    the broker's acknowledgement timeout, 30 minutes unless configured, closes the channel; the
 //	than the broker waits     batch comes again, Ready says so, and each such loss counts once towards the delivery limit
 //
+// A node has room for a limited number of queues. Each quorum queue keeps file
+// handles reserved, so one that is allowed 1,024 open files stops answering
+// somewhere near 300 of them (seen with 3.10), handshakes and rabbitmqctl
+// included, with nothing in its log. A service needs three; give a node that
+// serves many systems more files.
+//
 // A confirm is the broker's word. A single node of RabbitMQ 3.10 that is killed
 // (not stopped) within seconds after a quorum queue was declared can lose that
 // very queue; a cluster of three does not have this gap. Two versions of a
