@@ -21,7 +21,12 @@ import (
 func TestRabbitMQBusKeepsThePromises(t *testing.T) {
 	requireBroker(t)
 	eventbustest.Run(t, func(t *testing.T) eventbustest.Harness {
-		return newWorld(t).harness()
+		w := newWorld(t)
+		p := startDeafProxy(t, w.broker)
+		w.url = w.through(t, p.listener.Addr().String())
+		h := w.harness()
+		h.Interrupt = func(testing.TB) { p.cut() }
+		return h
 	})
 }
 

@@ -66,6 +66,9 @@ func (n *node) environment() []string {
 		"RABBITMQ_NODENAME=test"+strconv.Itoa(n.port)+"@localhost",
 		"RABBITMQ_NODE_PORT="+strconv.Itoa(n.port),
 		"RABBITMQ_DIST_PORT="+strconv.Itoa(n.port+1),
+		// Unless told, rabbitmqctl takes a port ten thousand above, which there may not be.
+		"RABBITMQ_CTL_DIST_PORT_MIN="+strconv.Itoa(n.port+2),
+		"RABBITMQ_CTL_DIST_PORT_MAX="+strconv.Itoa(n.port+12),
 		"RABBITMQ_MNESIA_BASE="+filepath.Join(n.dir, "data"),
 		"RABBITMQ_LOG_BASE="+filepath.Join(n.dir, "log"),
 		"RABBITMQ_ENABLED_PLUGINS_FILE="+filepath.Join(n.dir, "plugins"),

@@ -11,12 +11,24 @@ import (
 
 // deafProxy loses the broker's confirms and nothing else: the connection works,
 // its heartbeats come, and yet nobody learns what became of a publish. A proxy
-// that knows no AMQP cannot do that.
+// that knows no AMQP cannot do that. It can also cut every connection, and leaves
+// no goroutine behind then, which the conformance suite would notice.
 type deafProxy struct {
 	listener net.Listener
 	running  sync.WaitGroup
 	loses    atomic.Bool
 	lost     atomic.Int64
+
+	mu   sync.Mutex
+	open map[net.Conn]struct{} // of clients
+}
+
+func (p *deafProxy) cut() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for client := range p.open {
+		_ = client.Close()
+	}
 }
 
 func startDeafProxy(t testing.TB, target string) *deafProxy {
@@ -25,7 +37,7 @@ func startDeafProxy(t testing.TB, target string) *deafProxy {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &deafProxy{listener: listener}
+	p := &deafProxy{listener: listener, open: map[net.Conn]struct{}{}}
 	p.running.Go(func() {
 		for {
 			client, err := listener.Accept()
@@ -48,8 +60,16 @@ func startDeafProxy(t testing.TB, target string) *deafProxy {
 }
 
 func (p *deafProxy) carry(client, server net.Conn) {
-	defer client.Close()
-	defer server.Close()
+	p.mu.Lock()
+	p.open[client] = struct{}{}
+	p.mu.Unlock()
+	defer func() {
+		_ = client.Close()
+		_ = server.Close()
+		p.mu.Lock()
+		delete(p.open, client)
+		p.mu.Unlock()
+	}()
 	p.running.Go(func() {
 		_, _ = io.Copy(server, client)
 		_ = server.Close()

@@ -61,7 +61,10 @@ func (b *Bus) deliver(ctx context.Context, messages []outgoing) (unsettled int, 
 		}
 		result := s.pipe.publish(ctx, messages, careful)
 		refused = append(refused, result.refused...)
-		if result.err == nil || !errors.Is(result.err, errUnknown) {
+		if len(result.doubtful) == 0 {
+			return 0, refused, nil // whatever was lost, was lost after the last confirm
+		}
+		if !errors.Is(result.err, errUnknown) {
 			return len(result.doubtful), refused, result.err
 		}
 		b.count.UnknownOutcomes.Add(int64(result.unknown))
@@ -69,9 +72,6 @@ func (b *Bus) deliver(ctx context.Context, messages []outgoing) (unsettled int, 
 			pauses.Reset()
 		}
 		messages, careful = result.doubtful, result.careful
-		if len(messages) == 0 {
-			return 0, refused, nil // the session was lost after the last confirm
-		}
 		b.log.InfoContext(ctx, "publishing again with the same ids", "events", len(messages),
 			"first", messages[0].publishing.MessageId, "error", result.err)
 		if !handover.Pause(ctx, pauses.NextBackOff()) {
