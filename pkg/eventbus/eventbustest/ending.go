@@ -16,7 +16,12 @@ func ending() []promise {
 		{"UnsubscribeRemovesTheQueue", unsubscribe},
 		{"UnsubscribingUnderLoadEnds", unsubscribeUnderLoad},
 		{"UnsubscribingLeavesOtherInstancesConsuming", unsubscribeElsewhere},
-		{"AHandlerThatIgnoresItsContextDoesNotKeepABusOpen", deafHandler},
+		{"AHandlerThatIgnoresItsContextDoesNotKeepABusOpen", func(t *testing.T, h Harness) {
+			deafHandler(t, h, context.Context.Err)
+		}},
+		{"AHandlerThatIsDoneAfterItsBusWasClosedEnds", func(t *testing.T, h Harness) {
+			deafHandler(t, h, func(context.Context) error { return nil })
+		}},
 		{"AClosedBusRefusesEverything", closedRefuses},
 		{"ClosingTwiceIsNoError", closingTwice},
 		{"ClosingTheBusEndsItsSubscriptions", closingTheBus},
@@ -132,15 +137,16 @@ func unsubscribeElsewhere(t *testing.T, h Harness) {
 }
 
 // A process must be able to end although a handler hangs. What the handler had
-// is not acknowledged, and comes again.
-func deafHandler(t *testing.T, h Harness) {
+// is not acknowledged, and comes again; also if the handler, when it comes to
+// its senses, believes that it has done its work.
+func deafHandler(t *testing.T, h Harness, result func(context.Context) error) {
 	queue := eventbus.Queue{Name: "crm", Patterns: []string{"order.#"}}
 	bus := h.Open(t)
 	entered, release := make(chan context.Context, 10), make(chan struct{})
-	subscribe(t, bus, queue, func(ctx context.Context, _ []eventbus.Delivery) error {
+	s := subscribe(t, bus, queue, func(ctx context.Context, _ []eventbus.Delivery) error {
 		entered <- ctx
 		<-release
-		return ctx.Err()
+		return result(ctx)
 	})
 	events := series("o1", 5)
 	publish(t, bus, events...)
@@ -156,6 +162,7 @@ func deafHandler(t *testing.T, h Harness) {
 		t.Error("the handler was not told to stop")
 	}
 	close(release)
+	closeSubscription(t, s) // ends, now that the handler has
 	var crm inbox
 	subscribe(t, open(t, h), queue, crm.handle)
 	crm.await(t, len(events))

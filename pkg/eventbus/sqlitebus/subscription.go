@@ -196,8 +196,11 @@ func (s *subscription) acknowledge(messages []int64) error {
 		return err
 	}
 	job := &job{ack: &ack{queue: s.id.Load(), messages: messages, turn: s.turn.Load()}}
+	if err := s.bus.writer.start(context.Background(), job); err != nil {
+		return err // nobody will ever finish it
+	}
 	s.acking = append(s.acking, job)
-	return s.bus.writer.start(context.Background(), job)
+	return nil
 }
 
 // acknowledged waits until no more than left acknowledgements are on their way.
