@@ -32,7 +32,8 @@ type Event struct {
 	// DataContentType is the media type of Data; empty means application/json,
 	// and is delivered as that.
 	DataContentType string
-	// Data is the payload as published, never interpreted by the bus.
+	// Data is the payload as published, never interpreted by the bus; at most
+	// 16 MiB.
 	Data []byte
 
 	// CorrelationID is shared by everything that one request set in motion.
@@ -66,8 +67,14 @@ const maxShortString = 255
 // broker closes the connection over a larger one, each time it is sent again.
 const maxLongString = 4096
 
+// maxData is the largest message that RabbitMQ takes from version 4.0 on unless
+// it is told otherwise. It closes the channel over a larger one, each time it is
+// sent again, and with it everything else that is on its way.
+const maxData = 16 << 20
+
 // Validate reports, wrapped in [ErrInvalidEvent], the first thing that would
-// keep the event from being published on every bus. Data is not looked at.
+// keep the event from being published on every bus. What is in Data is not
+// looked at.
 func (e Event) Validate() error {
 	for _, field := range [...]struct {
 		name, value string
@@ -95,6 +102,9 @@ func (e Event) Validate() error {
 		if problem := textProblem(field.value); problem != "" {
 			return fmt.Errorf("%w: %s %s (id %.60q)", ErrInvalidEvent, field.name, problem, e.ID)
 		}
+	}
+	if len(e.Data) > maxData {
+		return fmt.Errorf("%w: data of %d bytes, more than %d (id %q)", ErrInvalidEvent, len(e.Data), maxData, e.ID)
 	}
 	if e.Time.IsZero() {
 		return fmt.Errorf("%w: no time (id %q, type %q)", ErrInvalidEvent, e.ID, e.Type)

@@ -54,6 +54,7 @@ func invalidIsRefused(t *testing.T, h Harness) {
 		"no source":                func(e *eventbus.Event) { e.Source = "" },
 		"no type":                  func(e *eventbus.Event) { e.Type = "" },
 		"no subject":               func(e *eventbus.Event) { e.Subject = "" },
+		"too much data":            func(e *eventbus.Event) { e.Data = make([]byte, 16<<20+1) },
 		"no time":                  func(e *eventbus.Event) { e.Time = time.Time{} },
 		"year 10000":               func(e *eventbus.Event) { e.Time = time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC) },
 		"long id":                  func(e *eventbus.Event) { e.ID = strings.Repeat("x", 256) },
