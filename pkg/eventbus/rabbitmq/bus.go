@@ -70,6 +70,7 @@ func Open(ctx context.Context, cfg Config) (*Bus, error) {
 func (b *Bus) setUpPublisher(s *session) error {
 	ctx, cancel := context.WithTimeout(s.gone, b.cfg.DialTimeout)
 	defer cancel()
+	defer context.AfterFunc(ctx, func() { _ = s.wire.Close() })() // else a channel without an answer is awaited for ever
 	err := s.onChannel(ctx, func(ch *amqp.Channel) error { return b.names.declareExchanges(s, ch) })
 	if err != nil {
 		return err

@@ -142,8 +142,9 @@ func (f *flight) settle(s sent, now time.Time) error {
 		f.inDoubt(s, fmt.Errorf("%w: the broker did not take %s", errUnknown, m.publishing.MessageId))
 		return nil
 	}
-	p.release(now)
-	switch returned := p.claimReturn(m.publishing.MessageId); {
+	returned := p.claimReturn(m.publishing.MessageId)
+	p.release(now) // after the claim: what fills the buffer of returns still has its slot
+	switch {
 	case returned && m.command:
 		f.refused = append(f.refused, fmt.Errorf("publish %s %s: %w", m.key, m.publishing.MessageId, eventbus.ErrUnroutable))
 	case returned:

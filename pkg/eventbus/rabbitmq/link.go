@@ -56,14 +56,16 @@ func (l *link) run(ctx context.Context) {
 	defer func() { l.set(nil, eventbus.ErrClosed) }()
 	pauses := handover.Pauses(firstReconnect, mostReconnect)
 	log := l.bus.log.With("role", l.role)
+	again := false
 	for attempt := 0; ctx.Err() == nil; attempt++ {
 		url := l.urls[attempt%len(l.urls)]
 		began := time.Now()
 		s, err := l.connect(ctx, url)
 		if err == nil {
-			if attempt > 0 {
+			if again {
 				l.bus.count.Reconnects.Add(1)
 			}
+			again = true
 			log.InfoContext(ctx, "connected", "broker", redacted(url), "version", s.version.String())
 			l.set(s, nil)
 			select {
@@ -136,11 +138,12 @@ func (l *link) ready() error {
 	return nil
 }
 
-// connect dials, shakes hands and prepares the session.
+// connect dials, shakes hands and prepares the session. All of it ends with ctx.
 func (l *link) connect(ctx context.Context, url string) (*session, error) {
 	cfg := l.bus.cfg
 	var conn *wire
 	uncut := func() bool { return true }
+	defer func() { uncut() }()
 	properties := amqp.NewConnectionProperties()
 	properties.SetClientConnectionName(cfg.ConnectionName + " " + l.role)
 	connection, err := amqp.DialConfig(url, amqp.Config{
@@ -153,11 +156,11 @@ func (l *link) connect(ctx context.Context, url string) (*session, error) {
 				return nil, err
 			}
 			conn = dialled
-			uncut = context.AfterFunc(ctx, func() { _ = dialled.Close() }) // ends the handshakes
+			// A broker that has fallen silent would hold us until the heartbeats say so.
+			uncut = context.AfterFunc(ctx, func() { _ = dialled.Close() })
 			return dialled, nil
 		},
 	})
-	uncut()
 	if err != nil {
 		if conn != nil {
 			_ = conn.Close() // the library leaves it open when a handshake fails

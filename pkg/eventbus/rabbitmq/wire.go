@@ -4,17 +4,23 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"slices"
 	"sync"
 	"time"
 )
 
-// maxUnsent is how much may be waiting for the network before whoever writes
-// has to wait with it.
-const maxUnsent = 16 << 20
+const (
+	// maxUnsent is how much may be waiting for the network before whoever writes
+	// has to wait with it.
+	maxUnsent = 16 << 20
+	// maxPiece is how much has one deadline: a slow network that takes more than
+	// nothing is not a dead one.
+	maxPiece = 256 << 10
+)
 
 // wire gathers what is written while the previous write is on its way to the
-// kernel, and sends it in one piece: under load one system call carries dozens
-// of publishes, and an idle connection sends at once. Each write has a deadline,
+// kernel, and sends it in one go: under load one system call carries dozens
+// of publishes, and an idle connection sends at once. Each piece has a deadline,
 // so a peer that stops reading cannot hold anyone longer than that.
 type wire struct {
 	net.Conn
@@ -88,14 +94,15 @@ func (w *wire) flush() {
 }
 
 func (w *wire) send(p []byte) error {
-	if len(p) == 0 {
-		return nil
+	for piece := range slices.Chunk(p, maxPiece) {
+		if err := w.SetWriteDeadline(time.Now().Add(w.timeout)); err != nil {
+			return err
+		}
+		if _, err := w.Conn.Write(piece); err != nil {
+			return err
+		}
 	}
-	if err := w.SetWriteDeadline(time.Now().Add(w.timeout)); err != nil {
-		return err
-	}
-	_, err := w.Conn.Write(p)
-	return err
+	return nil
 }
 
 // fail closes the connection, so that the reader notices too.

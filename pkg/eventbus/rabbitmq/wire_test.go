@@ -75,6 +75,23 @@ func TestAPeerThatStopsReadingIsGivenUp(t *testing.T) {
 	}
 }
 
+func TestASlowNetworkIsNotGivenUp(t *testing.T) {
+	const total, each, timeout = 32 << 20, 64 << 10, time.Second
+	w, peer := pair(t, timeout)
+	if _, err := w.Write(make([]byte, total)); err != nil {
+		t.Fatal(err)
+	}
+	tick := time.NewTicker(10 * time.Millisecond) // so that all of it takes several timeouts
+	defer tick.Stop()
+	for got, piece := 0, make([]byte, each); got < total; <-tick.C {
+		n, err := io.ReadFull(peer, piece)
+		if err != nil {
+			t.Fatalf("after %d of %d bytes: %v", got, total, err)
+		}
+		got += n
+	}
+}
+
 func TestWritingAfterCloseIsAnError(t *testing.T) {
 	w, _ := pair(t, time.Minute)
 	if err := w.Close(); err != nil {
