@@ -66,10 +66,10 @@ func (b *Bus) restoreConsumer(ctx context.Context, s *session, q eventbus.Queue)
 }
 
 func (b *Bus) declare(ch *amqp.Channel, s *session, queue string) error {
-	if err := b.names.declareExchanges(s, ch); err != nil {
-		return err
+	if err := b.names.declareExchanges(s, ch); err != nil || queue == b.names.unrouted() {
+		return err // that queue was made with them
 	}
-	return declareQueue(ch, s.version, queue, b.cfg.DeliveryLimit)
+	return b.names.declareQueue(ch, s.version, queue, b.cfg.DeliveryLimit)
 }
 
 func (b *Bus) bindAll(ch *amqp.Channel, queue string, patterns []string) error {

@@ -44,7 +44,8 @@ func (n names) queue(name string) string {
 
 // declareExchanges makes what publishers need.
 func (n names) declareExchanges(s *session, ch *amqp.Channel) error {
-	if err := declareQueue(ch, s.version, n.unrouted(), defaultDeliveryLimit); err != nil {
+	// Its limit is the same for all: publishers and consumers both declare it.
+	if err := n.declareQueue(ch, s.version, n.unrouted(), defaultDeliveryLimit); err != nil {
 		return err
 	}
 	for _, e := range []struct {
@@ -66,7 +67,7 @@ func (n names) declareExchanges(s *session, ch *amqp.Channel) error {
 }
 
 // declareQueue makes a queue and, before it, the one for its dead letters.
-func declareQueue(ch *amqp.Channel, v version, queue string, limit int) error {
+func (n names) declareQueue(ch *amqp.Channel, v version, queue string, limit int) error {
 	dead := queue + eventbus.DeadSuffix
 	if strings.HasSuffix(queue, eventbus.DeadSuffix) {
 		dead = queue
@@ -85,7 +86,7 @@ func declareQueue(ch *amqp.Channel, v version, queue string, limit int) error {
 		args["x-dead-letter-strategy"] = "at-least-once"
 		args["x-overflow"] = "reject-publish"
 	}
-	if !strings.HasSuffix(queue, "."+eventbus.Unrouted) {
+	if queue != n.unrouted() {
 		// Instances that took turns would interleave the events of a subject.
 		args["x-single-active-consumer"] = true
 	}

@@ -77,6 +77,45 @@ func TestTheUnroutedQueueThatWasRemovedIsDeclaredAgain(t *testing.T) {
 	eventually(t, "kept", func() bool { return w.ready(t, eventbus.Unrouted) == 1 })
 }
 
+func TestUnroutedEventsArePublishedAgainWhateverTheDeliveryLimit(t *testing.T) {
+	requireBroker(t)
+	w := newWorld(t)
+	cfg := w.config()
+	cfg.DeliveryLimit = 8
+	bus := closing(t, w.openWith(t, cfg))
+	publish(t, bus, placed(1))
+	var crm received
+	subscribe(t, bus, crm.handle, "order.#")
+	eventually(t, "one is kept", func() bool { return w.ready(t, eventbus.Unrouted) == 1 })
+	if n, err := eventbus.Redrive(within(t), bus); n != 1 || err != nil {
+		t.Fatalf("redrive: %d, %v", n, err)
+	}
+	crm.await(t, 1)
+}
+
+// Only what the bus itself calls so is consumed by all its instances at once.
+func TestAServiceMayBeCalledAfterTheUnroutedQueue(t *testing.T) {
+	requireBroker(t)
+	w := newWorld(t)
+	var first, second received
+	handlers := [...]eventbus.Handler{first.handle, second.handle}
+	for _, handle := range handlers {
+		s, err := closing(t, w.open(t)).Subscribe(within(t), queue("archive.unrouted"), handle)
+		if err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "ready", func() bool { return s.Ready() == nil })
+	}
+	bus := closing(t, w.open(t))
+	for n := range 20 {
+		publish(t, bus, placed(n))
+	}
+	eventually(t, "all are handled", func() bool { return first.count()+second.count() >= 20 })
+	if first.count() > 0 && second.count() > 0 {
+		t.Error("two instances took turns")
+	}
+}
+
 // The record is what a later start unbinds by; a crash in the middle leaves two
 // messages, which together say what may be bound.
 func TestTheRecordOfBindingsSurvivesACrash(t *testing.T) {
