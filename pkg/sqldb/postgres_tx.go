@@ -76,8 +76,12 @@ func (tx *postgresTx) Exec(ctx context.Context, query string, args ...any) (int6
 }
 
 // send sends what is queued and reads the results of all but the last
-// statement.
+// statement. After a failure it sends nothing any more: the BEGIN may have been
+// among what never left, and then the server would commit each batch by itself.
 func (tx *postgresTx) send(ctx context.Context) (pgx.BatchResults, error) {
+	if tx.broken != nil {
+		return nil, fmt.Errorf("after a statement failed: %w", tx.broken)
+	}
 	batch := tx.queued
 	tx.queued = &pgx.Batch{}
 	results := tx.conn.SendBatch(ctx, batch)
