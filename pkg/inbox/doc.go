@@ -87,8 +87,11 @@
 // # Tuning
 //
 // Larger batches (eventbus.Queue.BatchSize) help most, then Tx.Queue instead of
-// Exec, then OnBatch. Lanes pay where the database server has processors to spare
-// and transactions wait for its disk; on a machine that is busy they cost.
+// Exec, then OnBatch. On PostgreSQL what a batch queued must be through within
+// answer_within (package sqldb): otherwise the database seems to be away, which
+// no event is blamed for, and the whole batch comes again. Lanes pay where the
+// database server has processors to spare and transactions wait for its disk; on
+// a machine that is busy they cost.
 // A held subject costs a look by index for each batch, and nothing while none is
 // held.
 //

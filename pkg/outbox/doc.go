@@ -13,7 +13,9 @@
 // come again, under the same id. With [Polling] this rests on a rule for
 // callers: a transaction reads or writes the aggregate, so that the next one
 // waits for it or fails, before it calls Add. With [Capture] the order is that
-// of the commits, over all subjects, whatever the callers do.
+// of the commits, over all subjects, whatever the callers do, for as long as the
+// stream runs; what waited when it began, and what is polled while there is none,
+// rests on the same rule.
 //
 // Numbers are drawn before the commit, so on PostgreSQL a lower one can turn up
 // after a higher one was published. That is no gap that could be skipped: every

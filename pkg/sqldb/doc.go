@@ -21,8 +21,10 @@
 // Silence. A PostgreSQL server that took the connection and does not answer a
 // statement within answer_within (a parameter of the URL, a minute without it) is
 // held to be gone: the error is one of [IsUnavailable], the connection is thrown
-// away. The server in turn ends sessions that nobody is at the other end of.
-// Where the answer to a commit was lost, it may have happened or not.
+// away. What was queued is answered in one piece and so shares that time, and
+// waiting for a lock is part of it. The server in turn ends sessions that nobody
+// is at the other end of. Where the answer to a commit was lost, it may have
+// happened or not.
 //
 // A function given to Update must not call Update of the same database: on
 // SQLite, where there is one writer, it would wait for itself for ever.

@@ -21,7 +21,8 @@ const pingTimeout = 5 * time.Second
 //
 // A PostgreSQL URL takes the parameters that pgx knows, pool_max_conns among
 // them, and answer_within (a duration such as 90s; 1m without it): a server that
-// takes longer for one statement is held to be gone, and the connection with it.
+// takes longer for a statement, together with those that were queued before it,
+// is held to be gone, and the connection with it.
 // A session that idles in a transaction is ended by the server after 10 min,
 // unless the URL has an idle_in_transaction_session_timeout.
 //

@@ -7,9 +7,11 @@ import (
 	"time"
 )
 
-// patience is how long a server may take to answer one statement. A connection
-// whose other end vanished without a word, or stands still, would otherwise be
-// waited for until the caller's context ends, which for a consumer is never.
+// patience is how long a server may take to answer one statement, with those that
+// were queued before it: their answers come together, so nobody can tell a slow
+// one from the next. A connection whose other end vanished without a word, or
+// stands still, would otherwise be waited for until the caller's context ends,
+// which for a consumer is never.
 type patience time.Duration
 
 // bounded is a context that ends when patience does.
