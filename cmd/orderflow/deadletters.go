@@ -44,6 +44,9 @@ func (w whichServices) desk() (deadletters.Desk, error) {
 		urls = state.URLs
 	}
 	for name, url := range urls {
+		if !strings.HasPrefix(url, "http://") && !strings.HasPrefix(url, "https://") {
+			return deadletters.Desk{}, fmt.Errorf("--url: %s of %s begins neither with http:// nor with https://", url, name)
+		}
 		urls[name] = strings.TrimRight(url, "/")
 	}
 	services := []string{}
@@ -97,8 +100,10 @@ func (c *listLetters) Run(ctx context.Context, term terminal) error {
 	if c.JSON {
 		return errors.Join(deadletters.WriteJSON(term.Out, letters, ""), failed)
 	}
-	if len(letters) == 0 {
+	if len(letters) == 0 && failed == nil {
 		fmt.Fprintln(term.Out, "no dead letters")
+	} else if len(letters) == 0 {
+		fmt.Fprintln(term.Out, "no dead letters where it could be asked")
 	} else if err := deadletters.WriteTable(term.Out, letters, time.Now()); err != nil {
 		return err
 	}

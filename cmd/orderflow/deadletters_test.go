@@ -84,7 +84,7 @@ func TestDeadLettersAreListedShownRedrivenAndDiscarded(t *testing.T) {
 	}
 	for _, line := range lines[1:] {
 		words := strings.Fields(line)
-		if len(words) < 9 || words[1] != "inbox" || words[3] != first.Type || words[5] != "1" || words[6] != "parked" || !strings.HasSuffix(words[7], "s") {
+		if len(words) < 9 || !strings.Contains(line, "cannot unmarshal number into") || words[1] != "inbox" || words[3] != first.Type || words[5] != "1" || words[6] != "parked" || !strings.HasSuffix(words[7], "s") {
 			t.Errorf("not a full line: %q", line)
 		}
 	}
@@ -210,6 +210,12 @@ func TestServiceThatDoesNotAnswerIsToldAndTheOthersAreListed(t *testing.T) {
 	}
 	s = w.orderflow(append([]string{"deadletters", "redrive", "--all"}, elsewhere...)...)
 	if s.code != 1 || !strings.Contains(s.out, "1 redriven\n") || !strings.Contains(s.err, "crm does not answer") {
+		t.Errorf("%+v", s)
+	}
+	if s := w.orderflow("deadletters", "list", "--url", "crm="+gone); s.code != 1 || s.out != "no dead letters where it could be asked\n" {
+		t.Errorf("nobody has answered: %+v", s)
+	}
+	if s := w.orderflow("deadletters", "list", "--url", "packing=localhost:8083"); s.code != 1 || !strings.Contains(s.err, "localhost:8083 of packing begins neither with http://") {
 		t.Errorf("%+v", s)
 	}
 	if s := w.orderflow("deadletters", "list", "--service", "cmr"); s.code != 1 || !strings.Contains(s.err, "there is no cmr") {

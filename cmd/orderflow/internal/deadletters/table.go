@@ -9,8 +9,9 @@ import (
 	"time"
 )
 
-// longestReason is how much of a reason a table shows, in characters.
-const longestReason = 100
+// longestReason is how much of a reason a table shows, in characters: room for what wraps the cause, which comes last,
+// and names the event once more.
+const longestReason = 240
 
 // WriteTable lists letters, one line each; now is what their age counts from.
 func WriteTable(out io.Writer, letters []Letter, now time.Time) error {
