@@ -70,7 +70,7 @@ func crashConsumers(t *testing.T, conn *amqp.Connection, queue string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for quiet := time.NewTimer(10 * time.Second); ; {
+	for quiet := time.NewTimer(time.Minute); ; {
 		select {
 		case d := <-deliveries:
 			if err := d.Reject(true); err != nil {
