@@ -21,8 +21,10 @@ import (
 // The record only serves to unbind. Consuming never waits for it longer than
 // recordTimeout: where it cannot be read or written, that is logged, and
 // patterns nobody wants any more stay bound until a later start. For the same
-// reason a consumer that finds a broker which has lost everything puts back its
-// queue and bindings, and leaves the record to the next start.
+// reason a consumer that comes back puts back its queue and bindings without it.
+// So where the broker has lost the record, or a newer version has meanwhile
+// unbound a pattern that the older one puts back, the pattern stays bound until
+// somebody unbinds it; its events are delivered, and are for the handler to ignore.
 const (
 	recordSuffix  = ".bindings"
 	recordTimeout = 5 * time.Second
