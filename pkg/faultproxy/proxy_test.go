@@ -112,6 +112,35 @@ func TestCutBreaksWhatIsOpenAndNothingElse(t *testing.T) {
 	mustAnswer(t, call(t, p))
 }
 
+// A client that goes while the proxy is full of what it was sent leaves behind
+// what Leaks says.
+func TestWhatABrokenLinkLeavesBehindIsKnown(t *testing.T) {
+	before := goleak.IgnoreCurrent()
+	t.Cleanup(func() { goleak.VerifyNone(t, append(faultproxy.Leaks(), before)...) })
+	var config net.ListenConfig
+	listener, err := config.Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = listener.Close() })
+	p := faultproxy.Start(t, listener.Addr().String())
+	client := call(t, p)
+	server, err := listener.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close()
+	if err := server.SetWriteDeadline(time.Now().Add(moment)); err != nil {
+		t.Fatal(err)
+	}
+	for err == nil { // until the proxy takes no more
+		_, err = server.Write(make([]byte, 64<<10))
+	}
+	if err := client.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestDownRefusesUntilUp(t *testing.T) {
 	p := start(t)
 	old := call(t, p)

@@ -13,16 +13,13 @@ import (
 	"go.uber.org/goleak"
 
 	"orderflow/pkg/eventbus"
+	"orderflow/pkg/faultproxy"
 	"orderflow/pkg/inbox"
 	"orderflow/pkg/sqldb"
 	"orderflow/pkg/sqldb/sqldbtest"
 )
 
-func TestMain(m *testing.M) {
-	// A connection that is cut while data is on its way leaves a goroutine of the
-	// proxy behind.
-	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/Shopify/toxiproxy/v2/toxics.(*ToxicStub).Run"))
-}
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m, faultproxy.Leaks()...) }
 
 const (
 	placed = "order.events.placed.v1" // has an On handler

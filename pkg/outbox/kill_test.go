@@ -15,6 +15,7 @@ import (
 	"go.uber.org/goleak"
 
 	"orderflow/pkg/eventbus/rabbitmq"
+	"orderflow/pkg/faultproxy"
 	"orderflow/pkg/outbox"
 	"orderflow/pkg/sqldb"
 )
@@ -42,25 +43,19 @@ func TestMain(m *testing.M) {
 	}
 	c, err := makeCluster("wal_level=logical", "max_wal_size=1GB", "shared_buffers=64MB", "max_replication_slots=20")
 	if err != nil { // then it must be the one that the other tests use
-		goleak.VerifyTestMain(m, proxies())
+		goleak.VerifyTestMain(m, faultproxy.Leaks()...)
 		return
 	}
 	if err := os.Setenv(captureServer, c.url("postgres")); err != nil {
 		panic(err)
 	}
-	goleak.VerifyTestMain(m, proxies(), goleak.Cleanup(func(code int) {
+	goleak.VerifyTestMain(m, append(faultproxy.Leaks(), goleak.Cleanup(func(code int) {
 		if err := c.remove(); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			code = max(code, 1)
 		}
 		os.Exit(code)
-	}))
-}
-
-// proxies are goroutines of toxiproxy that can be left behind by a connection
-// broken while data was on its way; they are none of ours.
-func proxies() goleak.Option {
-	return goleak.IgnoreAnyFunction("github.com/Shopify/toxiproxy/v2/toxics.(*ToxicStub).Run")
+	}))...)
 }
 
 func childPublishes(ctx context.Context) error {

@@ -5,11 +5,12 @@ import (
 
 	"go.uber.org/goleak"
 
+	"orderflow/pkg/faultproxy"
 	"orderflow/pkg/sqldb"
 	"orderflow/pkg/sqldb/sqldbtest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m, faultproxy.Leaks()...) }
 
 func TestSQLiteKeepsThePromise(t *testing.T) {
 	url := sqldbtest.SQLiteURL(t)
