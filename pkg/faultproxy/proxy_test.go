@@ -99,7 +99,7 @@ func mustBeBroken(t *testing.T, l *line) {
 func start(t *testing.T) *faultproxy.Proxy {
 	t.Helper()
 	before := goleak.IgnoreCurrent()
-	t.Cleanup(func() { goleak.VerifyNone(t, before) })
+	t.Cleanup(func() { goleak.VerifyNone(t, append(faultproxy.Leaks(), before)...) })
 	return faultproxy.Start(t, echo(t))
 }
 

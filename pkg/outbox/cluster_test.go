@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -131,13 +132,17 @@ func (c *cluster) remove() error {
 	return errors.Join(err, os.RemoveAll(c.data))
 }
 
+// freePort is a port nobody uses, below those that the system gives to outgoing
+// connections: it must still be free whenever the server is started again.
 func freePort() (int, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
+	for range 1000 {
+		port := 15_000 + rand.IntN(15_000)
+		listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		if err == nil {
+			return port, listener.Close()
+		}
 	}
-	defer listener.Close()
-	return listener.Addr().(*net.TCPAddr).Port, nil
+	return 0, errors.New("no free port")
 }
 
 func (c *cluster) run(program string, args ...string) error {

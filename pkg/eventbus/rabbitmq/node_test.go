@@ -5,6 +5,7 @@ package rabbitmq_test
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -47,14 +48,27 @@ func startBroker(t *testing.T) *node {
 	return n
 }
 
+// freePort is the first of two free ports in a row. They lie below those that
+// the system gives to outgoing connections, any of which could take one before
+// the node does.
 func freePort(t *testing.T) int {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 100 {
+		port := 12_000 + 16*rand.IntN(1000)
+		if isFree(port) && isFree(port+1) {
+			return port
+		}
 	}
-	defer listener.Close()
-	return listener.Addr().(*net.TCPAddr).Port
+	t.Fatal("no free ports")
+	return 0
+}
+
+func isFree(port int) bool {
+	listener, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(port))
+	if err != nil {
+		return false
+	}
+	return listener.Close() == nil
 }
 
 func (n *node) address() string { return "127.0.0.1:" + strconv.Itoa(n.port) }
