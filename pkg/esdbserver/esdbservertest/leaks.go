@@ -14,5 +14,7 @@ func ClientLeaks() []goleak.Option {
 		goleak.IgnoreAnyFunction("google.golang.org/grpc/internal/transport.(*http2Client).keepalive"),
 		goleak.IgnoreAnyFunction("google.golang.org/grpc/internal/transport.(*loopyWriter).run"),
 		goleak.IgnoreAnyFunction("google.golang.org/grpc.(*addrConn).connect"), // while its server is not there
+		goleak.IgnoreAnyFunction("github.com/EventStore/EventStore-Client-Go/v4/esdb.connectionStateMachine"),
+		goleak.IgnoreAnyFunction("github.com/EventStore/EventStore-Client-Go/v4/esdb.(*grpcClient).getConnectionHandle"),
 	}
 }
