@@ -115,12 +115,15 @@ func (e Event) Validate() error {
 	return nil
 }
 
-// Decode reads the data of a JSON event. Fields that T does not name are
-// ignored: contracts grow, and a consumer declares only what it reads.
+// Decode reads the data of an event whose content type is JSON: application/json,
+// another that ends in /json or +json, or none, each with or without parameters
+// such as charset, which mean nothing to JSON (RFC 8259, section 11). Fields that
+// T does not name are ignored: contracts grow, and a consumer declares only what
+// it reads.
 func Decode[T any](e Event) (T, error) {
 	var data T
-	if ct := e.DataContentType; ct != "" && ct != "application/json" {
-		return data, fmt.Errorf("decode %s %s: content type %q is not application/json", e.Type, e.ID, ct)
+	if ct := e.ContentType(); !isJSON(ct) {
+		return data, fmt.Errorf("decode %s %s: content type %q is not JSON", e.Type, e.ID, ct)
 	}
 	if err := json.Unmarshal(e.Data, &data); err != nil {
 		return data, fmt.Errorf("decode %s %s: %w", e.Type, e.ID, err)

@@ -1,7 +1,9 @@
 package eventbus_test
 
 import (
+	"encoding/json"
 	"errors"
+	"strings"
 	"testing"
 
 	"orderflow/pkg/eventbus"
@@ -36,9 +38,51 @@ func TestDecodeReadsOnlyWhatTheSubscriberNames(t *testing.T) {
 	if _, err := eventbus.Decode[view](e); err == nil {
 		t.Error("data of the wrong shape was decoded")
 	}
-	e.DataContentType = "application/xml"
-	if _, err := eventbus.Decode[view](e); err == nil {
-		t.Error("data of another type was decoded")
+}
+
+// A media type may carry parameters, and JSON has types of its own that end in +json.
+func TestDecodeTakesWhateverMediaTypeIsJSON(t *testing.T) {
+	type view struct {
+		Total int `json:"total"`
+	}
+	for contentType, isJSON := range map[string]bool{
+		"":                                      true,
+		"application/json":                      true,
+		"application/json; charset=utf-8":       true,
+		`Application/JSON;charset="UTF-8"`:      true,
+		"application/vnd.order+json; version=2": true,
+		"application/xml":                       false,
+		"application/jsonlines":                 false,
+		"text/plain; subtype=application/json":  false,
+		"application/json, application/xml":     false,
+	} {
+		e := sample()
+		e.DataContentType = contentType
+		got, err := eventbus.Decode[view](e)
+		if isJSON && (err != nil || got.Total != 1250) {
+			t.Errorf("%q: got %+v, %v", contentType, got, err)
+		}
+		if !isJSON && err == nil {
+			t.Errorf("%q was decoded", contentType)
+		}
+		// The same event, after it was a line of a file.
+		line, err := json.Marshal(e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if embedded := strings.Contains(string(line), `"data":{"total":1250}`); embedded != isJSON {
+			t.Errorf("%q: written as %s", contentType, line)
+		}
+		var read eventbus.Event
+		if err := json.Unmarshal(line, &read); err != nil {
+			t.Fatal(err)
+		}
+		if read.ContentType() != e.ContentType() || string(read.Data) != string(e.Data) {
+			t.Errorf("%q: read back as %q with %s", contentType, read.DataContentType, read.Data)
+		}
+		if got, err := eventbus.Decode[view](read); isJSON != (err == nil && got.Total == 1250) {
+			t.Errorf("%q, read back: got %+v, %v", contentType, got, err)
+		}
 	}
 }
 
