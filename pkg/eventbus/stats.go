@@ -24,7 +24,8 @@ type Stats struct {
 	HandlerFailures int64
 	// Reconnects counts connections made after the first.
 	Reconnects int64
-	// InFlight is how many publishes wait for the bus at the moment.
+	// InFlight is how many events wait for the bus at the moment: all those of
+	// the calls of Publish that have not returned yet.
 	InFlight int64
 	// Blocked says that the broker refuses to take events at the moment.
 	Blocked bool

@@ -38,7 +38,7 @@
 //
 //	orderflow_bus_published_total           events stored durably by the bus
 //	orderflow_bus_confirm_seconds           histogram: from sending an event to the bus's confirm
-//	orderflow_bus_in_flight                 events that wait for the confirm
+//	orderflow_bus_in_flight                 events of publishes that have not returned yet
 //	orderflow_bus_unknown_outcomes_total    publishes sent again because nobody knew how they ended
 //	orderflow_bus_unroutable_total          commands that no queue took
 //	orderflow_bus_unrouted                  events nobody had subscribed to, kept aside; of the whole system

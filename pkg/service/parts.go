@@ -29,7 +29,7 @@ func (s *Service) busMetrics(bus eventbus.Bus) {
 		counter("orderflow_bus_acknowledged_total", "Deliveries removed from their queue.", func(b stats) int64 { return b.Acknowledged }),
 		counter("orderflow_bus_handler_failures_total", "Batches whose handler failed.", func(b stats) int64 { return b.HandlerFailures }),
 		counter("orderflow_bus_reconnects_total", "Connections made after the first.", func(b stats) int64 { return b.Reconnects }),
-		gauge("orderflow_bus_in_flight", "Events that wait for the bus to confirm them.", func(b stats) int64 { return b.InFlight }),
+		gauge("orderflow_bus_in_flight", "Events of publishes that have not returned yet.", func(b stats) int64 { return b.InFlight }),
 		gauge("orderflow_bus_blocked", "1 while the broker refuses to take events.", func(b stats) float64 { return yes(b.Blocked) }),
 		counter("orderflow_bus_blocked_seconds_total", "How long the broker has refused to take events since the start of the process.",
 			func(b stats) float64 { return b.BlockedFor.Seconds() }),

@@ -124,8 +124,8 @@ func TestClosingWhileTheBrokerIsDownEndsWithTheContext(t *testing.T) {
 	subscribe(t, bus, nothing, "order.#")
 	w.proxy.Down()
 	published := make(chan error, 1)
-	go func() { published <- bus.Publish(within(t), placed(1)) }()
-	eventually(t, "the publish waits", func() bool { return bus.(notingBus).Stats().InFlight == 1 })
+	go func() { published <- bus.Publish(within(t), placed(1), placed(2)) }()
+	eventually(t, "the publish waits", func() bool { return bus.(notingBus).Stats().InFlight == 2 })
 	impatient, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	if err := bus.Close(impatient); !errors.Is(err, context.DeadlineExceeded) {

@@ -92,6 +92,36 @@ func TestFiguresAreThoseOfTheServiceAndAddUpToThoseOfTheBus(t *testing.T) {
 	}
 }
 
+// slow is a bus that is not done with a publish until it is told.
+type slow struct {
+	eventbus.Bus
+	taken, confirm chan struct{}
+}
+
+func (s slow) Publish(context.Context, ...eventbus.Event) error {
+	s.taken <- struct{}{}
+	<-s.confirm
+	return nil
+}
+
+func TestEventsThatWaitForTheBusAreCountedOneByOne(t *testing.T) {
+	bus := slow{taken: make(chan struct{}), confirm: make(chan struct{})}
+	order := share.Of(bus)
+	done := make(chan error)
+	go func() { done <- order.Publish(t.Context(), event("order.events.one.v1"), event("order.events.two.v1")) }()
+	<-bus.taken
+	if waiting := order.Stats().InFlight; waiting != 2 {
+		t.Errorf("%d events in flight, want the two that wait", waiting)
+	}
+	close(bus.confirm)
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if waiting := order.Stats().InFlight; waiting != 0 {
+		t.Errorf("%d events in flight after they were confirmed", waiting)
+	}
+}
+
 func TestServiceThatClosesItsShareTakesTheBusFromNobody(t *testing.T) {
 	bus := open(t)
 	first, second := share.Of(bus), share.Of(bus)

@@ -149,8 +149,8 @@ func TestALockedFileIsWaitedFor(t *testing.T) {
 	eventually(t, "the first waits for the file", func() bool { return bus.Stats().InFlight == 1 })
 	over, cancel := context.WithCancel(t.Context())
 	second := make(chan error, 1)
-	go func() { second <- bus.Publish(over, placed(1)) }()
-	eventually(t, "the second waits, too", func() bool { return bus.Stats().InFlight == 2 })
+	go func() { second <- bus.Publish(over, placed(1), placed(2)) }()
+	eventually(t, "the second waits, too", func() bool { return bus.Stats().InFlight == 3 })
 	cancel()
 	if err := <-second; !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v, want the context's error", err)

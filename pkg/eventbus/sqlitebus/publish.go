@@ -27,8 +27,8 @@ func (b *Bus) Publish(ctx context.Context, events ...eventbus.Event) error {
 	if len(events) == 0 {
 		return nil
 	}
-	b.count.InFlight.Add(1)
-	defer b.count.InFlight.Add(-1)
+	b.count.InFlight.Add(int64(len(events)))
+	defer b.count.InFlight.Add(-int64(len(events)))
 	began := time.Now()
 	err := b.writer.do(ctx, &job{publish: slices.Clone(events)})
 	switch {
