@@ -44,6 +44,7 @@ type Bus struct {
 	mu            sync.Mutex
 	closed        bool
 	subscriptions map[*subscription]struct{}
+	unreleased    []release // leases that could not be released so far
 
 	stopLoops context.CancelFunc
 	loops     sync.WaitGroup

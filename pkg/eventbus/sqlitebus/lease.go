@@ -147,15 +147,35 @@ func (b *Bus) stillHeld(ctx context.Context, s *subscription) (bool, error) {
 	return err == nil && l.owner.String == b.instance && l.turn == s.turn.Load(), err
 }
 
-// releaseLease lets go, so that another instance can take over at once. What was
-// handed out alone and not acknowledged did not end this consumer.
-func (b *Bus) releaseLease(ctx context.Context, s *subscription) error {
-	return b.writer.do(ctx, &job{alone: func(ctx context.Context, conn *sql.Conn) error {
+// release is what a consumer leaves behind that has ended.
+type release struct {
+	queue, turn int64
+	taken       int64 // the last message that was taken in this turn
+	risked      int64 // the last one that was handed out alone; 0 is none
+}
+
+// letGo releases a lease, so that another instance can take over at once. One
+// that cannot be released now is released later, see keepLease: it would
+// otherwise be renewed with the bus's other leases, and kept for ever.
+func (b *Bus) letGo(ctx context.Context, r release) error {
+	err := b.releaseLease(ctx, r)
+	if err != nil {
+		b.mu.Lock()
+		b.unreleased = append(b.unreleased, r)
+		b.mu.Unlock()
+	}
+	return err
+}
+
+// releaseLease either releases the lease or changes nothing. What was handed out
+// alone and not acknowledged did not end this consumer, whoever has the queue now.
+func (b *Bus) releaseLease(ctx context.Context, r release) error {
+	return b.writer.finish(ctx, &job{alone: func(ctx context.Context, conn *sql.Conn) error {
 		_, err := conn.ExecContext(ctx, `UPDATE queue SET owner = NULL, handed = max(handed, ?)
-			WHERE id = ? AND owner = ? AND turn = ?`, s.taken.Load(), s.id.Load(), b.instance, s.turn.Load())
-		if err == nil && s.risked != 0 {
+			WHERE id = ? AND owner = ? AND turn = ?`, r.taken, r.queue, b.instance, r.turn)
+		if err == nil && r.risked != 0 {
 			_, err = conn.ExecContext(ctx, `UPDATE delivery SET lost = lost - 1 WHERE queue = ? AND message = ? AND lost > 0`,
-				s.id.Load(), s.risked)
+				r.queue, r.risked)
 		}
 		if err != nil {
 			return fmt.Errorf("release lease: %w", err)
@@ -179,7 +199,8 @@ func (b *Bus) renew(ctx context.Context, conn *sql.Conn) error {
 	return nil
 }
 
-// keepLease renews while there are subscriptions.
+// keepLease renews while there are subscriptions, and releases what could not be
+// released before.
 func (b *Bus) keepLease(ctx context.Context) {
 	ticker := time.NewTicker(renewEvery)
 	defer ticker.Stop()
@@ -191,7 +212,14 @@ func (b *Bus) keepLease(ctx context.Context) {
 		}
 		b.mu.Lock()
 		idle := len(b.subscriptions) == 0
+		unreleased := b.unreleased
+		b.unreleased = nil
 		b.mu.Unlock()
+		for _, r := range unreleased {
+			if err := b.letGo(ctx, r); err != nil && ctx.Err() == nil {
+				b.log.WarnContext(ctx, "lease not released", "error", err)
+			}
+		}
 		if idle {
 			continue
 		}

@@ -119,7 +119,7 @@ func TestALeaseThatWasTakenAwayIsNoticed(t *testing.T) {
 		t.Errorf("held %v, %v after another instance took over", held, err)
 	}
 	// Letting go late must not take the queue from its new owner.
-	if err := b.releaseLease(t.Context(), s); err != nil {
+	if err := b.letGo(t.Context(), release{queue: s.id.Load(), turn: s.turn.Load()}); err != nil {
 		t.Fatal(err)
 	}
 	if l, err := readLease(t.Context(), b.db, s.id.Load()); err != nil || l.owner.String != "other" {
@@ -138,54 +138,6 @@ func TestALeaseOutlastsItsRenewal(t *testing.T) {
 	}
 	if left := time.Until(time.UnixMicro(expires)); left < renewEvery || left > leaseTime {
 		t.Errorf("the lease has %s left, renewed every %s", left, renewEvery)
-	}
-}
-
-// A job that cannot be stored must not take others of its transaction with it.
-func TestOneBadJobDoesNotSpoilTheGroup(t *testing.T) {
-	b := openBus(t)
-	event := func(id string) eventbus.Event {
-		return eventbus.Event{ID: id, Source: "s", Type: "order.events.placed.v1", Subject: "o", Time: time.Now()}
-	}
-	good := &job{ctx: t.Context(), done: make(chan struct{}), publish: []eventbus.Event{event("good")}}
-	command := event("command")
-	command.Type = "order.commands.cancel.v1"
-	refused := &job{ctx: t.Context(), done: make(chan struct{}), publish: []eventbus.Event{event("lost"), command}}
-	over, cancel := context.WithCancel(t.Context())
-	cancel()
-	late := &job{ctx: over, done: make(chan struct{}), publish: []eventbus.Event{event("late")}}
-	also := &job{ctx: t.Context(), done: make(chan struct{}), publish: []eventbus.Event{event("also")}}
-	b.writer.mu.Lock()
-	b.writer.pending = append(b.writer.pending, good, refused, late, also)
-	b.writer.mu.Unlock()
-	b.writer.kick <- struct{}{}
-	for _, j := range []*job{good, refused, late, also} {
-		<-j.done
-	}
-	if good.err != nil || also.err != nil || refused.err == nil || late.err == nil {
-		t.Errorf("good %v, also %v; refused %v, late %v", good.err, also.err, refused.err, late.err)
-	}
-	if depth, err := b.Depth(t.Context(), eventbus.Unrouted); depth != 2 || err != nil {
-		t.Errorf("%d events stored, %v; want the two good ones", depth, err)
-	}
-}
-
-// The writer starts over with a new connection after an error of the file.
-func TestTheWriterRecoversFromABrokenConnection(t *testing.T) {
-	b := openBus(t)
-	err := b.writer.do(t.Context(), &job{alone: func(ctx context.Context, conn *sql.Conn) error {
-		_, err := conn.ExecContext(ctx, `SELECT * FROM no_such_table`)
-		return err
-	}})
-	if err == nil || b.Ready() == nil {
-		t.Fatalf("got %v, and ready %v", err, b.Ready())
-	}
-	event := eventbus.Event{ID: "1", Source: "s", Type: "order.events.placed.v1", Subject: "o", Time: time.Now()}
-	if err := b.Publish(t.Context(), event); err != nil {
-		t.Fatal(err)
-	}
-	if err := b.Ready(); err != nil {
-		t.Errorf("not ready after a publish that went well: %v", err)
 	}
 }
 
@@ -222,6 +174,72 @@ func TestAnAcknowledgementThatFailedIsMadeUpFor(t *testing.T) {
 	}
 	if third := <-handed; third.Event.ID != "2" {
 		t.Errorf("handed out %s again", third.Event.ID)
+	}
+}
+
+// A lease is renewed for all queues of a bus at once. One that could not be
+// released would be kept for as long as the bus has another consumer.
+func TestALeaseThatCouldNotBeReleasedIsReleasedLater(t *testing.T) {
+	b := openBus(t)
+	crm := eventbus.Queue{Name: "crm", Patterns: []string{"order.#"}}
+	handed := make(chan string, 10)
+	consume := func(b *Bus, q eventbus.Queue, name string) eventbus.Subscription {
+		s, err := b.Subscribe(t.Context(), q, func(context.Context, []eventbus.Delivery) error {
+			handed <- name
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	consume(b, eventbus.Queue{Name: "packing", Patterns: []string{"packing.#"}}, "another queue")
+	first := consume(b, crm, "first")
+	publish := func(id string) {
+		event := eventbus.Event{ID: id, Source: "s", Type: "order.events.placed.v1", Subject: "o", Time: time.Now()}
+		if err := b.Publish(t.Context(), event); err != nil {
+			t.Fatal(err)
+		}
+	}
+	publish("1")
+	if got := <-handed; got != "first" {
+		t.Fatalf("%s has it", got)
+	}
+	elsewhere, err := Open(t.Context(), Config{Path: b.path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := elsewhere.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	consume(elsewhere, crm, "second")
+
+	change := func(statement string) {
+		if err := b.writer.do(t.Context(), &job{alone: func(ctx context.Context, conn *sql.Conn) error {
+			_, err := conn.ExecContext(ctx, statement)
+			return err
+		}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	change(`CREATE TRIGGER refused BEFORE UPDATE ON queue WHEN NEW.owner IS NULL BEGIN SELECT RAISE(ABORT, 'not now'); END`)
+	if err := first.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if l, err := readLease(t.Context(), b.db, first.(*subscription).id.Load()); err != nil || l.owner.String != b.instance {
+		t.Fatalf("the lease was to stay with the first; it has %q, %v", l.owner.String, err)
+	}
+	change(`DROP TRIGGER refused`)
+	publish("2")
+	select {
+	case got := <-handed:
+		if got != "second" {
+			t.Errorf("%s has it", got)
+		}
+	case <-time.After(time.Minute):
+		t.Error("nobody takes over")
 	}
 }
 

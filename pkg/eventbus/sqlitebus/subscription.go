@@ -136,9 +136,10 @@ func (s *subscription) turnOn(stopping context.Context) error {
 		s.bus.log.WarnContext(stopping, "consumer stands by", "queue", s.queue.Name, "error", err)
 		err = nil
 	}
-	release, cancel := context.WithTimeout(context.WithoutCancel(stopping), leaseTime)
+	releasing, cancel := context.WithTimeout(context.WithoutCancel(stopping), leaseTime)
 	defer cancel()
-	if failed := s.bus.releaseLease(release, s); failed != nil && !errors.Is(failed, eventbus.ErrClosed) {
+	left := release{queue: s.id.Load(), turn: s.turn.Load(), taken: s.taken.Load(), risked: s.risked}
+	if failed := s.bus.letGo(releasing, left); failed != nil && !errors.Is(failed, eventbus.ErrClosed) {
 		err = both(err, failed)
 	}
 	s.turn.Store(0)

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -73,7 +74,8 @@ func newWriter(db *sql.DB, stored func(map[int64]struct{})) *writer {
 	return w
 }
 
-// do hands in a job and waits for it. When ctx ends first the outcome is unknown.
+// do hands in a job and waits for it. When ctx ends first, a job that the writer
+// has not taken yet is withdrawn; the outcome of one that it has is unknown.
 func (w *writer) do(ctx context.Context, j *job) error {
 	if err := w.start(ctx, j); err != nil {
 		return err
@@ -82,6 +84,7 @@ func (w *writer) do(ctx context.Context, j *job) error {
 	case <-j.done:
 		return j.err
 	case <-ctx.Done():
+		w.withdraw(j)
 		return context.Cause(ctx)
 	}
 }
@@ -91,6 +94,14 @@ func (w *writer) do(ctx context.Context, j *job) error {
 func (w *writer) finish(ctx context.Context, j *job) error {
 	if err := w.start(ctx, j); err != nil {
 		return err
+	}
+	select {
+	case <-j.done:
+		return j.err
+	case <-ctx.Done():
+		if w.withdraw(j) {
+			return context.Cause(ctx)
+		}
 	}
 	<-j.done
 	return j.err
@@ -110,6 +121,20 @@ func (w *writer) start(ctx context.Context, j *job) error {
 	default:
 	}
 	return nil
+}
+
+// withdraw takes back a job that the writer has not taken yet: while the file is
+// not to be had, callers that give up and try again must not fill the memory. It
+// reports false when the writer has the job.
+func (w *writer) withdraw(j *job) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	at := slices.Index(w.pending, j)
+	if at < 0 {
+		return false
+	}
+	w.pending = slices.Delete(w.pending, at, at+1)
+	return true
 }
 
 // close lets what was handed in finish. When ctx ends first, jobs that still
