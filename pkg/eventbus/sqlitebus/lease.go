@@ -167,6 +167,25 @@ func (b *Bus) letGo(ctx context.Context, r release) error {
 	return err
 }
 
+// makeUp releases what could not be released before, until one fails again.
+func (b *Bus) makeUp(ctx context.Context) error {
+	for {
+		b.mu.Lock()
+		if len(b.unreleased) == 0 {
+			b.mu.Unlock()
+			return nil
+		}
+		r := b.unreleased[0]
+		b.mu.Unlock()
+		if err := b.releaseLease(ctx, r); err != nil {
+			return err
+		}
+		b.mu.Lock()
+		b.unreleased = b.unreleased[1:]
+		b.mu.Unlock()
+	}
+}
+
 // releaseLease either releases the lease or changes nothing. What was handed out
 // alone and not acknowledged did not end this consumer, whoever has the queue now.
 func (b *Bus) releaseLease(ctx context.Context, r release) error {
@@ -212,13 +231,9 @@ func (b *Bus) keepLease(ctx context.Context) {
 		}
 		b.mu.Lock()
 		idle := len(b.subscriptions) == 0
-		unreleased := b.unreleased
-		b.unreleased = nil
 		b.mu.Unlock()
-		for _, r := range unreleased {
-			if err := b.letGo(ctx, r); err != nil && ctx.Err() == nil {
-				b.log.WarnContext(ctx, "lease not released", "error", err)
-			}
+		if err := b.makeUp(ctx); err != nil && ctx.Err() == nil {
+			b.log.WarnContext(ctx, "lease not released", "error", err)
 		}
 		if idle {
 			continue
