@@ -86,7 +86,14 @@ func (s *Store) connect(session *session) {
 func (s *Store) dial() (*esdb.Client, error) {
 	// A client that may try once tells that there is no server. The one that
 	// is used must never give up: calls that are inside it when its connection
-	// breaks would hang for good.
+	// breaks would hang for good, as nobody reads any more what they send it.
+	//
+	// The price is that it cannot be stopped, should the server go away between
+	// the two steps and never come back: neither Close nor a context reaches the
+	// loop in which it looks for a server, and it takes no dialer and no
+	// connection of ours that could be closed. Then one goroutine of this package
+	// and two of the client's are left until the server is back, however often
+	// the store is used, and also after it was closed. They then end.
 	if err := s.probe(); err != nil {
 		return nil, err
 	}
