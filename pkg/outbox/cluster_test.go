@@ -7,8 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
-	"net"
 	"os"
 	"os/exec"
 	"os/user"
@@ -21,6 +19,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"orderflow/pkg/porttest"
 	"orderflow/pkg/sqldb"
 )
 
@@ -29,6 +28,7 @@ import (
 type cluster struct {
 	bin, data string
 	port      int
+	release   func() error        // of the port
 	user      *syscall.Credential // who runs it: PostgreSQL refuses to be run by root
 	guard     *exec.Cmd           // stops the server when we are gone, however that comes
 	leash     io.Closer           // which it notices by this
@@ -64,11 +64,11 @@ func makeCluster(settings ...string) (*cluster, error) {
 	if len(found) == 0 {
 		return nil, errNoServer
 	}
-	port, err := freePort()
+	port, release, err := porttest.Reserve(1)
 	if err != nil {
 		return nil, err
 	}
-	c := &cluster{bin: filepath.Dir(found[len(found)-1]), port: port}
+	c := &cluster{bin: filepath.Dir(found[len(found)-1]), port: port, release: release}
 	if c.data, err = os.MkdirTemp("", "outbox-cluster"); err != nil {
 		return nil, err
 	}
@@ -129,20 +129,7 @@ func (c *cluster) giveAway() error {
 func (c *cluster) remove() error {
 	err := c.leash.Close()
 	_ = c.guard.Wait() // it says what rm says about the folder, which is not its to remove
-	return errors.Join(err, os.RemoveAll(c.data))
-}
-
-// freePort is a port nobody uses, below those that the system gives to outgoing
-// connections: it must still be free whenever the server is started again.
-func freePort() (int, error) {
-	for range 1000 {
-		port := 15_000 + rand.IntN(15_000)
-		listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
-		if err == nil {
-			return port, listener.Close()
-		}
-	}
-	return 0, errors.New("no free port")
+	return errors.Join(err, os.RemoveAll(c.data), c.release())
 }
 
 func (c *cluster) run(program string, args ...string) error {

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
-	"net"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -19,6 +18,7 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"orderflow/pkg/es"
+	"orderflow/pkg/porttest"
 	"orderflow/pkg/relay"
 	"orderflow/pkg/sqldb"
 	"orderflow/pkg/sqldb/sqldbtest"
@@ -115,7 +115,7 @@ func newWorld(t *testing.T, near, far servers) *world {
 		seed = given
 	}
 	t.Logf("CHAIN_SEED=%d", seed)
-	storeURL := fmt.Sprintf("esdb://127.0.0.1:%d?tls=false", freePort(t))
+	storeURL := fmt.Sprintf("esdb://127.0.0.1:%d?tls=false", porttest.For(t, 1))
 	store, err := es.Open(storeURL, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
@@ -148,22 +148,6 @@ func open(t *testing.T, rawURL string) sqldb.DB {
 	}
 	t.Cleanup(db.Close)
 	return db
-}
-
-// freePort is a port nobody uses, below those that the system gives to outgoing
-// connections: it must still be free whenever the store is started again.
-func freePort(t *testing.T) int {
-	t.Helper()
-	for range 1000 {
-		port := 15_000 + rand.IntN(15_000)
-		listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", fmt.Sprintf("127.0.0.1:%d", port))
-		if err == nil {
-			_ = listener.Close()
-			return port
-		}
-	}
-	t.Fatal("no free port")
-	return 0
 }
 
 // start starts the event store, three relays and three consumers, and waits

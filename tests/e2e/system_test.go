@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -14,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"orderflow/pkg/porttest"
 )
 
 // patience is how long anything may take to come about. It is generous: it only
@@ -200,23 +200,14 @@ func (s *system) logs(t testing.TB) {
 	}
 }
 
-// freePorts finds ports nobody uses. They lie below the range from which
-// systems take the ports of outgoing connections, so that they are still free
-// when a process that was killed is started again.
+// freePorts are ports that are still free when a process that was killed is
+// started again.
 func freePorts(t testing.TB, n int) []string {
 	t.Helper()
-	var ports []string
-	for range 1000 {
-		port := strconv.Itoa(15000 + rand.IntN(15000))
-		listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:"+port)
-		if err != nil {
-			continue
-		}
-		defer func() { _ = listener.Close() }() // all at the end, so that none is found twice
-		if ports = append(ports, port); len(ports) == n {
-			return ports
-		}
+	first := porttest.For(t, n)
+	ports := make([]string, n)
+	for i := range ports {
+		ports[i] = strconv.Itoa(first + i)
 	}
-	t.Fatalf("no %d free ports", n)
-	return nil
+	return ports
 }

@@ -5,8 +5,6 @@ package rabbitmq_test
 import (
 	"context"
 	"errors"
-	"math/rand/v2"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,6 +15,8 @@ import (
 	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
+
+	"orderflow/pkg/porttest"
 )
 
 // scripts start a broker, and talk to it, as the user who calls them, unlike the
@@ -31,6 +31,9 @@ type node struct {
 	command *exec.Cmd
 }
 
+// nodePorts is how many ports a node has, and those who give it commands.
+const nodePorts = 13
+
 func startBroker(t *testing.T) *node {
 	t.Helper()
 	if _, err := os.Stat(scripts + "rabbitmq-server"); err != nil {
@@ -39,36 +42,13 @@ func startBroker(t *testing.T) *node {
 		}
 		t.Skip(err)
 	}
-	n := &node{dir: t.TempDir(), port: freePort(t)}
+	n := &node{dir: t.TempDir(), port: porttest.For(t, nodePorts)}
 	if err := os.WriteFile(filepath.Join(n.dir, "plugins"), []byte("[].\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	n.start(t)
 	t.Cleanup(func() { n.kill(t) })
 	return n
-}
-
-// freePort is the first of two free ports in a row. They lie below those that
-// the system gives to outgoing connections, any of which could take one before
-// the node does.
-func freePort(t *testing.T) int {
-	t.Helper()
-	for range 100 {
-		port := 12_000 + 16*rand.IntN(1000)
-		if isFree(port) && isFree(port+1) {
-			return port
-		}
-	}
-	t.Fatal("no free ports")
-	return 0
-}
-
-func isFree(port int) bool {
-	listener, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(port))
-	if err != nil {
-		return false
-	}
-	return listener.Close() == nil
 }
 
 func (n *node) address() string { return "127.0.0.1:" + strconv.Itoa(n.port) }
@@ -82,7 +62,7 @@ func (n *node) environment() []string {
 		"RABBITMQ_DIST_PORT="+strconv.Itoa(n.port+1),
 		// Unless told, rabbitmqctl takes a port ten thousand above, which there may not be.
 		"RABBITMQ_CTL_DIST_PORT_MIN="+strconv.Itoa(n.port+2),
-		"RABBITMQ_CTL_DIST_PORT_MAX="+strconv.Itoa(n.port+12),
+		"RABBITMQ_CTL_DIST_PORT_MAX="+strconv.Itoa(n.port+nodePorts-1),
 		"RABBITMQ_MNESIA_BASE="+filepath.Join(n.dir, "data"),
 		"RABBITMQ_LOG_BASE="+filepath.Join(n.dir, "log"),
 		"RABBITMQ_ENABLED_PLUGINS_FILE="+filepath.Join(n.dir, "plugins"),
