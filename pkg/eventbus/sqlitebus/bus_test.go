@@ -47,18 +47,11 @@ func open(t testing.TB, path string) *sqlitebus.Bus {
 // for much longer than any transaction of the bus.
 func holdFile(t testing.TB, path string) {
 	t.Helper()
-	db := plain(t, path)
-	defer db.Close()
-	conn, err := db.Conn(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	run(t, conn, `BEGIN EXCLUSIVE`)
+	release := sqlitebus.HoldFile(t, path)
 	held := time.NewTimer(100 * time.Millisecond)
 	defer held.Stop()
 	<-held.C
-	run(t, conn, `ROLLBACK`)
+	release()
 }
 
 func run(t testing.TB, conn *sql.Conn, statement string, args ...any) {

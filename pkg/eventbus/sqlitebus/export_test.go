@@ -3,6 +3,9 @@ package sqlitebus
 import (
 	"context"
 	"database/sql"
+	"errors"
+	"sync"
+	"testing"
 )
 
 // LostLimit is how many lost consumers make a dead letter.
@@ -40,4 +43,29 @@ func (b *Bus) Vanish(gone int) error {
 	b.loops.Wait()
 	_ = b.fetch.Close()
 	return b.db.Close()
+}
+
+// HoldFile keeps the file as another process would, until release is called or
+// the test ends.
+func HoldFile(t testing.TB, path string) (release func()) {
+	t.Helper()
+	db, err := openFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := db.Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := conn.ExecContext(t.Context(), `BEGIN IMMEDIATE`); err != nil {
+		t.Fatal(err)
+	}
+	release = sync.OnceFunc(func() {
+		_, err := conn.ExecContext(context.Background(), `ROLLBACK`)
+		if err := errors.Join(err, conn.Close(), db.Close()); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Cleanup(release)
+	return release
 }

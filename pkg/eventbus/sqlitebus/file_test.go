@@ -136,14 +136,7 @@ func TestALockedFileIsWaitedFor(t *testing.T) {
 	path := newPath(t)
 	bus := closing(t, open(t, path))
 	declare(t, bus, crm(10))
-	db := plain(t, path)
-	defer db.Close()
-	conn, err := db.Conn(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	run(t, conn, `BEGIN IMMEDIATE`)
+	release := sqlitebus.HoldFile(t, path)
 	first := make(chan error, 1)
 	go func() { first <- bus.Publish(within(t), placed(0)) }()
 	eventually(t, "the first waits for the file", func() bool { return bus.Stats().InFlight == 1 })
@@ -155,7 +148,7 @@ func TestALockedFileIsWaitedFor(t *testing.T) {
 	if err := <-second; !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v, want the context's error", err)
 	}
-	run(t, conn, `COMMIT`)
+	release()
 	if err := <-first; err != nil {
 		t.Errorf("publish: %v", err)
 	}
@@ -164,14 +157,7 @@ func TestALockedFileIsWaitedFor(t *testing.T) {
 func TestClosingWhileTheFileIsLockedEndsWithTheContext(t *testing.T) {
 	path := newPath(t)
 	bus := open(t, path)
-	db := plain(t, path)
-	defer db.Close()
-	conn, err := db.Conn(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	run(t, conn, `BEGIN IMMEDIATE`)
+	release := sqlitebus.HoldFile(t, path)
 	published := make(chan error, 1)
 	go func() { published <- bus.Publish(within(t), placed(0)) }()
 	eventually(t, "the publish waits", func() bool { return bus.Stats().InFlight == 1 })
@@ -183,7 +169,7 @@ func TestClosingWhileTheFileIsLockedEndsWithTheContext(t *testing.T) {
 	if err := <-published; err == nil {
 		t.Error("a publish that nothing stored returned nil")
 	}
-	run(t, conn, `ROLLBACK`)
+	release()
 }
 
 // Whoever waits for the queue must not have to wait for the lease, too.

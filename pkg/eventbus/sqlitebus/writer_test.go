@@ -65,7 +65,7 @@ func TestWhatWasGivenUpIsForgottenAtOnce(t *testing.T) {
 	const callers = 50
 	b := openBus(t)
 	event := eventbus.Event{ID: "1", Source: "s", Type: "order.events.placed.v1", Subject: "o", Time: time.Now()}
-	release := holdFile(t, b)
+	release := HoldFile(t, b.path)
 	kept := &job{publish: []eventbus.Event{event}}
 	if err := b.writer.start(t.Context(), kept); err != nil {
 		t.Fatal(err)
@@ -110,29 +110,6 @@ func TestWhatWasGivenUpIsForgottenAtOnce(t *testing.T) {
 	}
 	if depth, err := b.Depth(t.Context(), eventbus.Unrouted); depth != 1 || err != nil {
 		t.Errorf("%d events stored, %v; want the one that was not given up", depth, err)
-	}
-}
-
-// holdFile keeps the file as another process would, until release is called.
-func holdFile(t *testing.T, b *Bus) (release func()) {
-	t.Helper()
-	db, err := openFile(b.path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = db.Close() })
-	conn, err := db.Conn(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = conn.Close() })
-	if _, err := conn.ExecContext(t.Context(), `BEGIN IMMEDIATE`); err != nil {
-		t.Fatal(err)
-	}
-	return func() {
-		if _, err := conn.ExecContext(t.Context(), `ROLLBACK`); err != nil {
-			t.Error(err)
-		}
 	}
 }
 
