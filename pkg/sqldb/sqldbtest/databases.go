@@ -3,6 +3,7 @@ package sqldbtest
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"net/url"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"orderflow/pkg/sqldb"
 )
@@ -51,7 +53,7 @@ func Postgres(t testing.TB) sqldb.DB {
 
 // PostgresURL returns the URL of an empty PostgreSQL database, for code that
 // opens it itself, or several times. It skips the test when no server answers,
-// or fails it when REQUIRE_REAL=1.
+// or fails it when REQUIRE_REAL=1. One that is full is waited for.
 func PostgresURL(t testing.TB) string {
 	t.Helper()
 	server := os.Getenv("TEST_DATABASE_URL")
@@ -64,7 +66,7 @@ func PostgresURL(t testing.TB) string {
 	}
 	schema := "test_" + strings.ToLower(rand.Text())
 	if err := execute(server, fmt.Sprintf(`CREATE SCHEMA %q`, schema)); err != nil {
-		if os.Getenv("REQUIRE_REAL") == "1" {
+		if os.Getenv("REQUIRE_REAL") == "1" || isFull(err) {
 			t.Fatalf("PostgreSQL is required here: %v", err)
 		}
 		t.Skipf("no PostgreSQL: %v", err)
@@ -114,7 +116,7 @@ func open(t testing.TB, rawURL string) sqldb.DB {
 func execute(server string, statements ...string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	conn, err := pgx.Connect(ctx, server)
+	conn, err := connect(ctx, server)
 	if err != nil {
 		return err
 	}
@@ -125,4 +127,27 @@ func execute(server string, statements ...string) error {
 		}
 	}
 	return nil
+}
+
+// connect waits for a server that has no connection left, as one has when many
+// packages are tested at once.
+func connect(ctx context.Context, server string) (*pgx.Conn, error) {
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		conn, err := pgx.Connect(ctx, server)
+		if err == nil || !isFull(err) {
+			return conn, err
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return nil, err
+		}
+	}
+}
+
+func isFull(err error) bool {
+	var refused *pgconn.PgError
+	return errors.As(err, &refused) && refused.Code == "53300" // too_many_connections
 }
