@@ -2,6 +2,8 @@ package rabbitmq
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -74,12 +76,14 @@ func incoming(d amqp.Delivery) eventbus.Delivery {
 		e.Data = d.Body
 	}
 	var problem error
-	for header, value := range d.Headers {
+	// Sorted, since two headers may say the same: traceparent has the last word,
+	// ce-traceparent does not.
+	for _, header := range slices.Sorted(maps.Keys(d.Headers)) {
 		name, ok := strings.CutPrefix(header, prefix)
 		if !ok && header != eventbus.AttributeTraceParent {
 			continue
 		}
-		text, ok := scalar(value)
+		text, ok := scalar(d.Headers[header])
 		if !ok {
 			continue
 		}

@@ -90,6 +90,23 @@ func TestMalformedMessagesKeepWhatCouldBeRead(t *testing.T) {
 	}
 }
 
+// The id of a malformed message is derived from what was read, and a message
+// that gets another id with each delivery is never recognised as the same.
+func TestAMessageThatSaysAThingTwiceIsAlwaysReadTheSameWay(t *testing.T) {
+	d := amqp.Delivery{Headers: amqp.Table{
+		"traceparent": "00-plain-b-01", "ce-traceparent": "00-prefixed-b-01", "ce-time": "yesterday", "ce-sequence": "many",
+	}}
+	want := incoming(d)
+	if want.Event.TraceParent != "00-plain-b-01" {
+		t.Errorf("traceparent is %q, want that of the plain header", want.Event.TraceParent)
+	}
+	for range 100 {
+		if got := incoming(d); got.Event.ID != want.Event.ID || got.Malformed.Error() != want.Malformed.Error() {
+			t.Fatalf("%s: %v, and now %s: %v", want.Event.ID, want.Malformed, got.Event.ID, got.Malformed)
+		}
+	}
+}
+
 func TestQueuesAreNamedAfterServices(t *testing.T) {
 	for _, c := range []struct{ namespace, queue, want string }{
 		{"orderflow", "packing", "packing"},
