@@ -20,7 +20,7 @@ const lockSuffix = ".bindings.lock"
 // wanted before. Only the holder of the queue's lock does so at a time.
 func (b *Bus) declareConsumer(ctx context.Context, s *session, q eventbus.Queue) error {
 	queue := b.names.queue(q.Name)
-	return b.locked(ctx, s, queue, func(ch *amqp.Channel) error {
+	return b.locked(ctx, s, queue, func(ctx context.Context, ch *amqp.Channel) error {
 		if err := b.declare(ch, s, queue); err != nil || q.Reserved() {
 			return err
 		}
@@ -39,6 +39,9 @@ func (b *Bus) declareConsumer(ctx context.Context, s *session, q eventbus.Queue)
 		}
 		for _, pattern := range r.patterns {
 			if !slices.Contains(q.Patterns, pattern) {
+				if ctx.Err() != nil {
+					return context.Cause(ctx)
+				}
 				if err := b.names.unbind(ch, queue, pattern); err != nil {
 					return err
 				}
@@ -84,47 +87,73 @@ func (b *Bus) bindAll(ch *amqp.Channel, queue string, patterns []string) error {
 // locked runs fn, on a channel of its own, while no other instance does so for
 // the same queue. The lock is an exclusive queue, which a broker removes with
 // the connection that has declared it.
-func (b *Bus) locked(ctx context.Context, s *session, queue string, fn func(*amqp.Channel) error) error {
+//
+// A request without an answer is given up, and the lock with it, so that other
+// instances need not wait for that answer. If it comes after all, fn goes on: it
+// must look at the context it is given before it takes anything away.
+func (b *Bus) locked(ctx context.Context, s *session, queue string, fn func(context.Context, *amqp.Channel) error) error {
 	select {
 	case b.declaring <- struct{}{}: // an exclusive queue keeps out other connections only
-		defer func() { <-b.declaring }()
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
+	unlock := func() error {
+		defer func() { <-b.declaring }()
+		// On another channel: the one of fn may be closed, or still wait.
+		return s.onChannel(context.WithoutCancel(ctx), func(ch *amqp.Channel) error {
+			_, err := ch.QueueDelete(queue+lockSuffix, false, false, false)
+			return err
+		})
+	}
 	pauses := handover.Pauses(5*time.Millisecond, 250*time.Millisecond)
 	for {
-		err := s.onChannel(ctx, func(ch *amqp.Channel) error {
-			if _, err := ch.QueueDeclare(queue+lockSuffix, false, true, true, false, nil); err != nil {
-				return fmt.Errorf("lock %q: %w", queue, err)
-			}
-			err := fn(ch)
-			if err == nil {
-				_, err = ch.QueueDelete(queue+lockSuffix, false, false, false)
-				return err
-			}
-			// A channel that failed is closed; only another one can unlock.
-			unlock, failed := s.conn.Channel()
-			if failed == nil {
-				_, failed = unlock.QueueDelete(queue+lockSuffix, false, false, false)
-				_ = unlock.Close()
-			}
-			return errors.Join(err, failed)
-		})
-		var refusal *amqp.Error
-		if !errors.As(err, &refusal) || refusal.Code != amqp.ResourceLocked {
-			return err
+		err := s.holding(ctx, queue, fn)
+		if err == nil {
+			return unlock()
 		}
-		if !handover.Pause(ctx, pauses.NextBackOff()) {
+		if errors.Is(err, errLocked) {
+			if handover.Pause(ctx, pauses.NextBackOff()) {
+				continue
+			}
+			<-b.declaring
 			return fmt.Errorf("%w: %w", context.Cause(ctx), err)
 		}
+		go func() { _ = unlock() }() // at the latest, the end of the session does it
+		return err
 	}
+}
+
+// errLocked says that another connection holds the lock.
+var errLocked = errors.New("the bindings are being changed by another instance")
+
+// holding takes the lock and runs fn. It leaves the lock to who called it.
+func (s *session) holding(ctx context.Context, queue string, fn func(context.Context, *amqp.Channel) error) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, answerTimeout, errNoAnswer)
+	defer cancel()
+	return s.onChannel(ctx, func(ch *amqp.Channel) error {
+		_, err := ch.QueueDeclare(queue+lockSuffix, false, true, true, false, nil)
+		var refusal *amqp.Error
+		switch {
+		case errors.As(err, &refusal) && refusal.Code == amqp.ResourceLocked:
+			return fmt.Errorf("lock %q: %w: %w", queue, errLocked, err)
+		case err != nil:
+			return fmt.Errorf("lock %q: %w", queue, err)
+		case ctx.Err() != nil: // nobody waits for it, or unlocks it, any more
+			_, err := ch.QueueDelete(queue+lockSuffix, false, false, false)
+			return err
+		}
+		return fn(ctx, ch)
+	})
 }
 
 // removeConsumer deletes the queue, and its dead letters' queue if it is empty.
 func (b *Bus) removeConsumer(ctx context.Context, s *session, q eventbus.Queue) error {
 	queue := b.names.queue(q.Name)
-	return b.locked(ctx, s, queue, func(ch *amqp.Channel) error {
+	return b.locked(ctx, s, queue, func(ctx context.Context, ch *amqp.Channel) error {
 		if q.Reserved() {
+			if err := b.declare(ch, s, queue); err != nil {
+				return err
+			}
 			if _, err := ch.QueuePurge(queue, false); err != nil {
 				return fmt.Errorf("purge queue %q: %w", queue, err)
 			}
@@ -139,6 +168,9 @@ func (b *Bus) removeConsumer(ctx context.Context, s *session, q eventbus.Queue) 
 			doomed = append(doomed, dead.Name)
 		}
 		for _, name := range append(doomed, queue+recordSuffix) {
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
 			if _, err := ch.QueueDelete(name, false, false, false); err != nil {
 				return fmt.Errorf("delete queue %q: %w", name, err)
 			}

@@ -93,11 +93,11 @@ func TestAConfirmThatDoesNotComeMakesTheEventsBeSentAgain(t *testing.T) {
 	for n := range events {
 		events[n] = placed(n)
 	}
-	deaf.loses.Store(true)
+	deaf.lose(isConfirm)
 	published := make(chan error, 1)
 	go func() { published <- bus.Publish(within(t), events...) }()
 	eventually(t, "a window is in doubt", func() bool { return bus.Stats().UnknownOutcomes >= 1024 })
-	deaf.loses.Store(false)
+	deaf.loseNothing()
 	if err := <-published; err != nil {
 		t.Fatalf("publish: %v", err)
 	}

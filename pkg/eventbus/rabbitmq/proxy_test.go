@@ -4,19 +4,20 @@ import (
 	"encoding/binary"
 	"io"
 	"net"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 )
 
-// deafProxy loses the broker's confirms and nothing else: the connection works,
-// its heartbeats come, and yet nobody learns what became of a publish. A proxy
-// that knows no AMQP cannot do that. It can also cut every connection, and leaves
-// no goroutine behind then, which the conformance suite would notice.
+// deafProxy loses certain answers of the broker and nothing else: the connection
+// works, its heartbeats come, and yet nobody learns what became of a request. A
+// proxy that knows no AMQP cannot do that. It can also cut every connection, and
+// leaves no goroutine behind then, which the conformance suite would notice.
 type deafProxy struct {
 	listener net.Listener
 	running  sync.WaitGroup
-	loses    atomic.Bool
+	deaf     atomic.Pointer[func(frame []byte) bool] // to which frames; nil: to none
 	lost     atomic.Int64
 
 	mu   sync.Mutex
@@ -30,6 +31,11 @@ func (p *deafProxy) cut() {
 		_ = client.Close()
 	}
 }
+
+// lose loses the frames of the broker that are of a kind, until it is told another.
+func (p *deafProxy) lose(kind func(frame []byte) bool) { p.deaf.Store(&kind) }
+
+func (p *deafProxy) loseNothing() { p.deaf.Store(nil) }
 
 func startDeafProxy(t testing.TB, target string) *deafProxy {
 	t.Helper()
@@ -79,7 +85,7 @@ func (p *deafProxy) carry(client, server net.Conn) {
 		if err != nil {
 			return
 		}
-		if p.loses.Load() && isConfirm(frame) {
+		if deaf := p.deaf.Load(); deaf != nil && (*deaf)(frame) {
 			p.lost.Add(1)
 			continue
 		}
@@ -102,10 +108,13 @@ func readFrame(from io.Reader) ([]byte, error) {
 }
 
 // isConfirm recognises basic.ack and basic.nack, methods 80 and 120 of class 60.
-func isConfirm(frame []byte) bool {
-	if frame[0] != 1 || len(frame) < 11 || binary.BigEndian.Uint16(frame[7:]) != 60 {
-		return false
-	}
-	method := binary.BigEndian.Uint16(frame[9:])
-	return method == 80 || method == 120
+func isConfirm(frame []byte) bool { return isMethod(frame, 60, 80) || isMethod(frame, 60, 120) }
+
+// isDeclared recognises queue.declare-ok, method 11 of class 50, for a queue.
+func isDeclared(frame []byte, queue string) bool {
+	return isMethod(frame, 50, 11) && strings.HasPrefix(string(frame[11:]), string(rune(len(queue)))+queue)
+}
+
+func isMethod(frame []byte, class, method uint16) bool {
+	return frame[0] == 1 && len(frame) >= 11 && binary.BigEndian.Uint16(frame[7:]) == class && binary.BigEndian.Uint16(frame[9:]) == method
 }

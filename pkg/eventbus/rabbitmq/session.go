@@ -71,12 +71,14 @@ func (s *session) close() {
 // requests and says nothing.
 const answerTimeout = 20 * time.Second
 
+var errNoAnswer = fmt.Errorf("no answer from the broker for %s", answerTimeout)
+
 // answered runs a request and gives up waiting when ctx ends or the broker does
 // not answer. The library cannot take a request back, so one that was given up
 // stays behind with its channel, harms nothing else, and is undone if it is
 // answered after all. It ends with the session at the latest.
 func answered[T any](ctx context.Context, request func() (T, error), undo func(T)) (T, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, answerTimeout, fmt.Errorf("no answer from the broker for %s", answerTimeout))
+	ctx, cancel := context.WithTimeoutCause(ctx, answerTimeout, errNoAnswer)
 	defer cancel()
 	type outcome struct {
 		value T

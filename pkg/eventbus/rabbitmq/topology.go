@@ -138,14 +138,15 @@ func (n names) eachExchange(pattern string, do func(exchange string) error) erro
 }
 
 // hopeless says that asking again would get the same answer: what exists at the
-// broker is declared otherwise, or it is not allowed.
+// broker is declared otherwise, or it is not allowed. Not so what is not found:
+// somebody has removed it a moment ago, and asking again declares it again.
 func hopeless(err error) bool {
 	var refusal *amqp.Error
 	if !errors.As(err, &refusal) {
 		return false
 	}
 	switch refusal.Code {
-	case amqp.PreconditionFailed, amqp.AccessRefused, amqp.NotFound, amqp.NotImplemented, amqp.NotAllowed:
+	case amqp.PreconditionFailed, amqp.AccessRefused, amqp.NotImplemented, amqp.NotAllowed:
 		return refusal.Server
 	}
 	return false

@@ -1,6 +1,7 @@
 package rabbitmq_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -46,6 +47,65 @@ func TestAQueueRemovedUnderItsConsumerIsDeclaredAgain(t *testing.T) {
 	eventually(t, "consuming again", func() bool { return s.Ready() == nil })
 	publish(t, bus, placed(1))
 	crm.await(t, 1)
+}
+
+// The queue goes between its declaration and its bindings.
+func TestAQueueRemovedUnderItsSubscriberIsDeclaredAgain(t *testing.T) {
+	requireBroker(t)
+	w := newWorld(t)
+	proxy := startDeafProxy(t, w.broker)
+	cfg := w.config()
+	cfg.URL = w.through(t, proxy.listener.Addr().String())
+	bus := closing(t, w.openWith(t, cfg))
+	removed := false
+	ch := w.channel(t)
+	proxy.lose(func(frame []byte) bool {
+		if !removed && isDeclared(frame, w.namespace+".crm") {
+			if _, err := ch.QueueDelete(w.namespace+".crm", false, false, false); err != nil {
+				t.Error(err)
+			}
+			removed = true
+		}
+		return false
+	})
+	var crm received
+	subscribe(t, bus, crm.handle, "order.#")
+	publish(t, bus, placed(1))
+	crm.await(t, 1)
+	if !removed {
+		t.Error("the test is wrong: nothing was removed")
+	}
+}
+
+// A declaration that is never answered, as of a queue that has lost its leader,
+// is given up; other instances must not suffer from it.
+func TestASubscribeThatIsGivenUpLetsOthersSubscribe(t *testing.T) {
+	requireBroker(t)
+	w := newWorld(t)
+	for _, unanswered := range []string{"crm", "crm.bindings.lock"} {
+		t.Run(unanswered, func(t *testing.T) {
+			proxy := startDeafProxy(t, w.broker)
+			cfg := w.config()
+			cfg.URL = w.through(t, proxy.listener.Addr().String())
+			bus, other := closing(t, w.openWith(t, cfg)), closing(t, w.open(t))
+			given, giveUp := context.WithCancelCause(t.Context())
+			enough := errors.New("enough")
+			proxy.lose(func(frame []byte) bool {
+				lost := isDeclared(frame, w.namespace+"."+unanswered)
+				if lost {
+					giveUp(enough)
+				}
+				return lost
+			})
+			if _, err := bus.Subscribe(given, queue("crm"), nothing); !errors.Is(err, enough) {
+				t.Fatalf("subscribe: %v, want what ended its context", err)
+			}
+			var crm received
+			subscribe(t, other, crm.handle, "order.#")
+			publish(t, other, placed(1))
+			crm.await(t, 1)
+		})
+	}
 }
 
 // Each of these would make a publish fail, or worse, confirm it and lose it.
