@@ -2,10 +2,7 @@ package inbox_test
 
 import (
 	"context"
-	"crypto/rand"
 	"fmt"
-	"os"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -15,6 +12,7 @@ import (
 
 	"orderflow/pkg/eventbus"
 	"orderflow/pkg/eventbus/rabbitmq"
+	"orderflow/pkg/eventbus/rabbitmq/rabbitmqtest"
 	"orderflow/pkg/inbox"
 	"orderflow/pkg/sqldb/sqldbtest"
 )
@@ -59,22 +57,16 @@ const brokerPatience = time.Minute
 
 func newBroker(b *testing.B) *broker {
 	b.Helper()
-	url := os.Getenv("TEST_EVENTBUS_URL")
-	if url == "" {
-		url = "amqp://guest:guest@127.0.0.1:5672/"
-	}
+	url := rabbitmqtest.URL(b)
 	conn, err := amqp.Dial(url)
 	if err != nil {
-		if os.Getenv("REQUIRE_REAL") == "1" {
-			b.Fatalf("RabbitMQ is required here: %v", err)
-		}
-		b.Skipf("no RabbitMQ: %v", err)
+		b.Fatal(err)
 	}
-	br := &broker{conn: conn, namespace: "test." + strings.ToLower(rand.Text()[:10])}
+	br := &broker{conn: conn, namespace: rabbitmqtest.Namespace(b, url, "bench", "hand", "slow")}
 	if br.bus, err = rabbitmq.Open(b.Context(), rabbitmq.Config{URL: url, Namespace: br.namespace}); err != nil {
 		b.Fatal(err)
 	}
-	b.Cleanup(func() { br.remove(b) })
+	b.Cleanup(func() { br.close(b) })
 	br.subscribe(b, func(context.Context, []eventbus.Delivery) error { return nil })() // declares
 	ch := br.channel(b)
 	for queue, pattern := range map[string]string{"hand": "order.#", "slow": "slow.#"} {
@@ -97,22 +89,11 @@ func (br *broker) channel(b *testing.B) *amqp.Channel {
 	return ch
 }
 
-func (br *broker) remove(b *testing.B) {
+func (br *broker) close(b *testing.B) {
 	ctx, cancel := context.WithTimeout(context.Background(), brokerPatience)
 	defer cancel()
 	if err := br.bus.Close(ctx); err != nil {
 		b.Error(err)
-	}
-	ch := br.channel(b)
-	for _, queue := range []string{"bench", "bench.dead", "bench.bindings", "hand", "slow", "unrouted"} {
-		if _, err := ch.QueueDelete(br.namespace+"."+queue, false, false, false); err != nil {
-			b.Error(err)
-		}
-	}
-	for _, exchange := range []string{"events", "commands", "unrouted"} {
-		if err := ch.ExchangeDelete(br.namespace+"."+exchange, false, false); err != nil {
-			b.Error(err)
-		}
 	}
 	_ = br.conn.Close() // nothing is done with it any more
 }

@@ -14,6 +14,7 @@ import (
 
 	"orderflow/pkg/cause"
 	"orderflow/pkg/eventbus"
+	"orderflow/pkg/eventbus/rabbitmq/rabbitmqtest"
 	"orderflow/pkg/outbox"
 	"orderflow/pkg/sqldb"
 	"orderflow/pkg/sqldb/sqldbtest"
@@ -55,7 +56,7 @@ func (g *gate) close() {
 func BenchmarkOutbox(b *testing.B) {
 	for _, reader := range []outbox.Reader{outbox.Polling, outbox.Capture} {
 		b.Run(string(reader), func(b *testing.B) {
-			w, k := newPostgres(b, reader), openBroker(b, brokerURL())
+			w, k := newPostgres(b, reader), openBroker(b, rabbitmqtest.Address())
 			bus := &gate{Publisher: k.bus}
 			bus.close()
 			o := newOutbox(b, w.db, bus, outbox.Options{Reader: reader})
@@ -171,7 +172,7 @@ func BenchmarkPublish(b *testing.B) {
 func BenchmarkLatency(b *testing.B) {
 	for _, reader := range []outbox.Reader{outbox.Polling, outbox.Capture} {
 		b.Run(string(reader), func(b *testing.B) {
-			w, k := newPostgres(b, reader), openBroker(b, brokerURL())
+			w, k := newPostgres(b, reader), openBroker(b, rabbitmqtest.Address())
 			o := newOutbox(b, w.db, k.bus, outbox.Options{Reader: reader})
 			w.start(b, o)
 			var c clocks

@@ -2,8 +2,6 @@ package outbox_test
 
 import (
 	"context"
-	"fmt"
-	"os"
 	"testing"
 	"time"
 
@@ -11,6 +9,7 @@ import (
 
 	"orderflow/pkg/eventbus"
 	"orderflow/pkg/eventbus/rabbitmq"
+	"orderflow/pkg/eventbus/rabbitmq/rabbitmqtest"
 )
 
 // broker is a RabbitMQ with one quorum queue for everything.
@@ -20,31 +19,22 @@ type broker struct {
 	namespace string
 }
 
-func brokerURL() string {
-	if url := os.Getenv("TEST_AMQP_URL"); url != "" {
-		return url
-	}
-	return "amqp://guest:guest@127.0.0.1:5672/"
-}
-
 // openBroker connects the bus through url, which may lead through a proxy; what
 // the test does itself goes straight.
 func openBroker(t testing.TB, url string) *broker {
 	t.Helper()
-	conn, err := amqp.Dial(brokerURL())
+	direct := rabbitmqtest.URL(t)
+	conn, err := amqp.Dial(direct)
 	if err != nil {
-		if os.Getenv("REQUIRE_REAL") == "1" {
-			t.Fatal(err)
-		}
-		t.Skip(err)
+		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = conn.Close() })
-	k := &broker{conn: conn, namespace: fmt.Sprintf("outbox%d", time.Now().UnixNano())}
+	k := &broker{conn: conn, namespace: rabbitmqtest.Namespace(t, direct, "all")}
 	k.bus, err = rabbitmq.Open(t.Context(), rabbitmq.Config{URL: url, Namespace: k.namespace, ConfirmTimeout: 5 * time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { k.remove(t) })
+	t.Cleanup(func() { k.close(t) })
 	k.subscribe(t, func(context.Context, []eventbus.Delivery) error { return nil })() // declares the queue
 	return k
 }
@@ -65,23 +55,11 @@ func (k *broker) subscribe(t testing.TB, h eventbus.Handler) (stop func()) {
 	}
 }
 
-func (k *broker) remove(t testing.TB) {
+func (k *broker) close(t testing.TB) {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	if err := k.bus.Close(ctx); err != nil {
 		t.Error(err)
-	}
-	ch := k.channel(t)
-	defer ch.Close()
-	for _, queue := range []string{"all", "all.dead", "unrouted"} {
-		if _, err := ch.QueueDelete(k.namespace+"."+queue, false, false, false); err != nil {
-			t.Error(err)
-		}
-	}
-	for _, exchange := range []string{"events", "commands", "unrouted"} {
-		if err := ch.ExchangeDelete(k.namespace+"."+exchange, false, false); err != nil {
-			t.Error(err)
-		}
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"orderflow/pkg/eventbus/rabbitmq/rabbitmqtest"
 	"orderflow/pkg/faultproxy"
 	"orderflow/pkg/outbox"
 )
@@ -58,7 +59,7 @@ func TestNoFaultOnTheWayToRabbitMQLosesOrReordersAnything(t *testing.T) {
 func breakNetwork(t *testing.T, w *world, between string, list []fault) {
 	proxied := func(target string) *faultproxy.Proxy { return faultproxy.Start(t, target) }
 	databaseURL, database := through(t, proxied, w.url)
-	busURL, bus := through(t, proxied, brokerURL())
+	busURL, bus := through(t, proxied, rabbitmqtest.Address())
 	k := openBroker(t, busURL)
 	options := w.quick
 	options.Window, options.PublishTimeout, options.StatementTimeout = 50, time.Second, time.Second

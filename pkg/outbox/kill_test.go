@@ -15,6 +15,7 @@ import (
 	"go.uber.org/goleak"
 
 	"orderflow/pkg/eventbus/rabbitmq"
+	"orderflow/pkg/eventbus/rabbitmq/rabbitmqtest"
 	"orderflow/pkg/faultproxy"
 	"orderflow/pkg/outbox"
 	"orderflow/pkg/sqldb"
@@ -85,7 +86,7 @@ func startChild(t *testing.T, w *world, k *broker) child {
 		t.Fatal(err)
 	}
 	c := child{exec.Command(executable)}
-	c.command.Env = append(os.Environ(), childDatabase+"="+w.url, childBus+"="+brokerURL(), childNamespace+"="+k.namespace,
+	c.command.Env = append(os.Environ(), childDatabase+"="+w.url, childBus+"="+rabbitmqtest.Address(), childNamespace+"="+k.namespace,
 		childReader+"="+w.name)
 	c.command.Stderr = os.Stderr
 	if err := c.command.Start(); err != nil {
@@ -107,7 +108,7 @@ func (c child) kill(t *testing.T) {
 
 func TestPublishersKilledAtRandomLoseNothingAndKeepTheOrder(t *testing.T) {
 	eachPostgres(t, func(t *testing.T, w *world) {
-		k := openBroker(t, brokerURL())
+		k := openBroker(t, rabbitmqtest.Address())
 		l := startLoad(t, w.db, 4)
 		children := make([]child, 3)
 		for i := range children {

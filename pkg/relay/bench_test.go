@@ -4,8 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -18,6 +16,7 @@ import (
 	"orderflow/pkg/es"
 	"orderflow/pkg/eventbus"
 	"orderflow/pkg/eventbus/rabbitmq"
+	"orderflow/pkg/eventbus/rabbitmq/rabbitmqtest"
 	"orderflow/pkg/relay"
 	"orderflow/pkg/sqldb"
 	"orderflow/pkg/sqldb/sqldbtest"
@@ -191,19 +190,13 @@ type broker struct {
 
 func openBroker(b *testing.B) *broker {
 	b.Helper()
-	url := os.Getenv("TEST_AMQP_URL")
-	if url == "" {
-		url = "amqp://guest:guest@127.0.0.1:5672/"
-	}
+	url := rabbitmqtest.URL(b)
 	conn, err := amqp.Dial(url)
 	if err != nil {
-		if os.Getenv("REQUIRE_REAL") == "1" {
-			b.Fatal(err)
-		}
-		b.Skip(err)
+		b.Fatal(err)
 	}
 	b.Cleanup(func() { _ = conn.Close() })
-	namespace := fmt.Sprintf("relay%d", time.Now().UnixNano())
+	namespace := rabbitmqtest.Namespace(b, url, "all")
 	bus, err := rabbitmq.Open(b.Context(), rabbitmq.Config{URL: url, Namespace: namespace})
 	if err != nil {
 		b.Fatal(err)
@@ -217,25 +210,13 @@ func openBroker(b *testing.B) *broker {
 		b.Fatal(err)
 	}
 	k := &broker{bus, conn, namespace}
-	b.Cleanup(func() { k.remove(b) })
+	b.Cleanup(func() { k.close(b) })
 	return k
 }
 
-func (k *broker) remove(b *testing.B) {
+func (k *broker) close(b *testing.B) {
 	if err := k.bus.Close(context.Background()); err != nil {
 		b.Error(err)
-	}
-	ch := k.channel(b)
-	defer ch.Close()
-	for _, queue := range []string{"all", "all.dead", "unrouted"} {
-		if _, err := ch.QueueDelete(k.namespace+"."+queue, false, false, false); err != nil {
-			b.Error(err)
-		}
-	}
-	for _, exchange := range []string{"events", "commands", "unrouted", "dead"} {
-		if err := ch.ExchangeDelete(k.namespace+"."+exchange, false, false); err != nil {
-			b.Error(err)
-		}
 	}
 }
 

@@ -1,12 +1,9 @@
 package service_test
 
 import (
-	"cmp"
 	"context"
-	"crypto/rand"
 	"database/sql"
 	"net/http"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -15,6 +12,7 @@ import (
 	_ "modernc.org/sqlite"
 
 	"orderflow/pkg/eventbus"
+	"orderflow/pkg/eventbus/rabbitmq/rabbitmqtest"
 	"orderflow/pkg/service"
 )
 
@@ -42,16 +40,13 @@ func TestEventThatCrashesItsConsumerAgainAndAgainIsShownToAPerson(t *testing.T) 
 	})
 	t.Run("rabbitmq", func(t *testing.T) {
 		w := newWorld(t)
-		broker := cmp.Or(os.Getenv("TEST_EVENTBUS_URL"), "amqp://guest:guest@127.0.0.1:5672/")
+		broker := rabbitmqtest.URL(t)
 		conn, err := amqp.Dial(broker)
-		if err != nil && os.Getenv("REQUIRE_REAL") == "1" {
-			t.Fatalf("RabbitMQ is required here: %v", err)
-		}
 		if err != nil {
-			t.Skip(err)
+			t.Fatal(err)
 		}
-		namespace := "service-" + strings.ToLower(rand.Text()[:10])
-		t.Cleanup(func() { removeNamespace(t, conn, namespace) })
+		t.Cleanup(func() { _ = conn.Close() })
+		namespace := rabbitmqtest.Namespace(t, broker, "test")
 		w.environ["EVENTBUS_URL"] = broker + "?namespace=" + namespace
 		w.showsWhatCrashes(func() { crashConsumers(t, conn, namespace+".test") })
 	})
@@ -86,24 +81,6 @@ func crashConsumers(t *testing.T, conn *amqp.Connection, queue string) {
 			if state.Messages > 0 {
 				return
 			}
-		}
-	}
-}
-
-func removeNamespace(t *testing.T, conn *amqp.Connection, namespace string) {
-	defer conn.Close()
-	channel, err := conn.Channel()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, queue := range []string{"unrouted", "test", "test.dead", "test.bindings"} {
-		if _, err := channel.QueueDelete(namespace+"."+queue, false, false, false); err != nil {
-			t.Error(err)
-		}
-	}
-	for _, exchange := range []string{"events", "commands", "unrouted"} {
-		if err := channel.ExchangeDelete(namespace+"."+exchange, false, false); err != nil {
-			t.Error(err)
 		}
 	}
 }

@@ -15,9 +15,8 @@ import (
 	"testing"
 	"time"
 
-	amqp "github.com/rabbitmq/amqp091-go"
-
 	"orderflow/pkg/es"
+	"orderflow/pkg/eventbus/rabbitmq/rabbitmqtest"
 	"orderflow/pkg/porttest"
 	"orderflow/pkg/relay"
 	"orderflow/pkg/sqldb"
@@ -45,41 +44,9 @@ func embedded(t *testing.T) servers {
 
 // production is RabbitMQ, in a namespace that is removed with the test, and PostgreSQL.
 func production(t *testing.T) servers {
-	broker := os.Getenv("TEST_AMQP_URL")
-	if broker == "" {
-		broker = "amqp://guest:guest@127.0.0.1:5672/"
-	}
-	conn, err := amqp.Dial(broker)
-	if err != nil {
-		if os.Getenv("REQUIRE_REAL") == "1" {
-			t.Fatal(err)
-		}
-		t.Skip(err)
-	}
-	namespace := "chain" + strconv.FormatInt(time.Now().UnixNano(), 36)
-	t.Cleanup(func() {
-		defer conn.Close()
-		remove(t, conn, namespace)
-	})
+	broker := rabbitmqtest.URL(t)
+	namespace := rabbitmqtest.Namespace(t, broker, counted, seen)
 	return servers{broker + "?namespace=" + namespace, sqldbtest.PostgresURL(t), sqldbtest.PostgresURL(t), sqldbtest.PostgresURL(t)}
-}
-
-func remove(t *testing.T, conn *amqp.Connection, namespace string) {
-	ch, err := conn.Channel()
-	if err != nil {
-		t.Error(err)
-		return
-	}
-	for _, queue := range []string{counted, counted + ".dead", seen, seen + ".dead", "unrouted"} {
-		if _, err := ch.QueueDelete(namespace+"."+queue, false, false, false); err != nil {
-			t.Error(err)
-		}
-	}
-	for _, exchange := range []string{"events", "commands"} {
-		if err := ch.ExchangeDelete(namespace+"."+exchange, false, false); err != nil {
-			t.Error(err)
-		}
-	}
 }
 
 // through replaces the host of an address.

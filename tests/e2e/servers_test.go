@@ -14,6 +14,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	amqp "github.com/rabbitmq/amqp091-go"
+
+	"orderflow/pkg/eventbus/rabbitmq/rabbitmqtest"
 )
 
 // The servers as they are found on a developer's machine.
@@ -30,7 +32,7 @@ func realServers(t testing.TB) servers {
 	postgres := postgresServer(t)
 	server, broker := rabbitMQServer(t)
 	return servers{
-		bus:        busWithNamespace(t, server, strings.ReplaceAll(run, "_", "-")),
+		bus:        busWithNamespace(t, server),
 		broker:     broker,
 		eventStore: eventStoreServer(t),
 		database:   newDatabases(t, postgres, run),
@@ -129,48 +131,16 @@ func rabbitMQServer(t testing.TB) (server string, own *process) {
 
 // busWithNamespace is the bus at a broker under a name of its own. What the
 // services leave there is removed after the test.
-func busWithNamespace(t testing.TB, server, namespace string) string {
+func busWithNamespace(t testing.TB, server string) string {
 	t.Helper()
 	address, err := url.Parse(server)
 	if err != nil {
 		t.Fatal("the URL of RabbitMQ is not one")
 	}
-	t.Cleanup(func() {
-		if err := removeNamespace(server, namespace); err != nil {
-			t.Errorf("clean up at the broker: %v", err)
-		}
-	})
 	query := address.Query()
-	query.Set("namespace", namespace)
+	query.Set("namespace", rabbitmqtest.Namespace(t, server, services...))
 	address.RawQuery = query.Encode()
 	return address.String()
-}
-
-// removeNamespace deletes queues and exchanges. Deleting what is not there is
-// no error in AMQP.
-func removeNamespace(server, namespace string) error {
-	conn, err := amqp.Dial(server)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = conn.Close() }() // it is not used again
-	channel, err := conn.Channel()
-	if err != nil {
-		return err
-	}
-	for _, queue := range append([]string{"unrouted"}, services...) {
-		for _, suffix := range []string{"", ".dead", ".bindings"} {
-			if _, err := channel.QueueDelete(namespace+"."+queue+suffix, false, false, false); err != nil {
-				return err
-			}
-		}
-	}
-	for _, exchange := range []string{"events", "commands", "unrouted"} {
-		if err := channel.ExchangeDelete(namespace+"."+exchange, false, false); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // eventStoreServer is the event store named, or one in a container; empty means

@@ -9,6 +9,7 @@ import (
 
 	"orderflow/pkg/eventbus"
 	"orderflow/pkg/eventbus/eventbustest"
+	"orderflow/pkg/eventbus/rabbitmq/rabbitmqtest"
 )
 
 // BenchmarkBus compares with amqp091-go used as well as it can be: one channel,
@@ -20,7 +21,7 @@ func BenchmarkBus(b *testing.B) {
 	w := newWorld(b)
 	h := w.harness()
 	// The proxy would be what is measured.
-	w.url = brokerURL()
+	w.url = rabbitmqtest.Address()
 	eventbustest.Benchmark(b, h, eventbustest.Raw{
 		Prepare:       func(b *testing.B) { w.prepareRaw(b) },
 		Publish:       func(b *testing.B, events []eventbus.Event) { w.rawPublish(b, events, 1024, envelope) },

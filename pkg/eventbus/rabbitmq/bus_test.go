@@ -3,18 +3,19 @@ package rabbitmq_test
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"net"
 	"os"
+	"slices"
 	"strconv"
 	"testing"
-	"time"
 
-	"github.com/google/uuid"
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"orderflow/pkg/eventbus"
 	"orderflow/pkg/eventbus/eventbustest"
 	"orderflow/pkg/eventbus/rabbitmq"
+	"orderflow/pkg/eventbus/rabbitmq/rabbitmqtest"
 	"orderflow/pkg/faultproxy"
 )
 
@@ -41,32 +42,9 @@ func (w *world) harness() eventbustest.Harness {
 	}
 }
 
-// brokerURL is where a broker answers on a machine that has one.
-func brokerURL() string {
-	if url := os.Getenv("RABBITMQ_URL"); url != "" {
-		return url
-	}
-	return "amqp://guest:guest@127.0.0.1:5672/"
-}
-
 func requireBroker(t testing.TB) {
 	t.Helper()
-	if brokerAnswers() {
-		return
-	}
-	if os.Getenv("REQUIRE_REAL") == "1" {
-		t.Fatal("RabbitMQ does not answer")
-	}
-	t.Skip("RabbitMQ does not answer")
-}
-
-func brokerAnswers() bool {
-	conn, err := amqp.DialConfig(brokerURL(), amqp.Config{Dial: amqp.DefaultDial(3 * time.Second)})
-	if err != nil {
-		return false
-	}
-	_ = conn.Close()
-	return true
+	rabbitmqtest.URL(t)
 }
 
 // world is a namespace of its own, reached through a proxy that can be cut, and
@@ -78,12 +56,12 @@ type world struct {
 	proxy     *faultproxy.Proxy
 	url       string
 	raw       *amqp.Connection // past the bus and the proxy
-	queues    map[string]bool  // as the broker calls them, to be removed
+	queues    map[string]bool  // as the bus calls them, to be removed
 }
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
-	return newWorldAt(t, brokerURL())
+	return newWorldAt(t, rabbitmqtest.URL(t))
 }
 
 func newWorldAt(t testing.TB, url string) *world {
@@ -97,15 +75,15 @@ func newWorldAt(t testing.TB, url string) *world {
 		t.Fatal(err)
 	}
 	w := &world{
-		namespace: "test-" + uuid.NewString()[:13],
+		namespace: rabbitmqtest.NewNamespace(),
 		broker:    net.JoinHostPort(uri.Host, strconv.Itoa(uri.Port)),
 		direct:    url, raw: raw, queues: map[string]bool{},
 	}
 	w.proxy = faultproxy.Start(t, w.broker)
 	w.url = w.through(t, w.proxy.Address())
 	t.Cleanup(func() {
-		w.remove(t)
 		_ = w.raw.Close()
+		rabbitmqtest.Remove(t, url, w.namespace, slices.Collect(maps.Keys(w.queues))...)
 	})
 	return w
 }
@@ -161,29 +139,7 @@ func (b notingBus) Subscribe(ctx context.Context, q eventbus.Queue, h eventbus.H
 	return b.Bus.Subscribe(ctx, q, h)
 }
 
-func (w *world) note(queue string) { w.queues[w.namespace+"."+queue] = true }
-
-// remove deletes everything the namespace has at the broker.
-func (w *world) remove(t testing.TB) {
-	t.Helper()
-	w.note(eventbus.Unrouted)
-	ch := w.channel(t)
-	for queue := range w.queues {
-		for _, name := range []string{queue, queue + ".dead", queue + ".bindings"} {
-			if _, err := ch.QueueDelete(name, false, false, false); err != nil {
-				t.Errorf("delete queue %s: %v", name, err)
-				ch = w.channel(t)
-			}
-		}
-	}
-	for _, exchange := range []string{"events", "commands", "unrouted"} {
-		if err := ch.ExchangeDelete(w.namespace+"."+exchange, false, false); err != nil {
-			t.Errorf("delete exchange %s: %v", exchange, err)
-			ch = w.channel(t)
-		}
-	}
-	_ = ch.Close()
-}
+func (w *world) note(queue string) { w.queues[queue] = true }
 
 func (w *world) channel(t testing.TB) *amqp.Channel {
 	t.Helper()

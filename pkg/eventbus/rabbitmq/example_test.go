@@ -5,26 +5,29 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/google/uuid"
+	amqp "github.com/rabbitmq/amqp091-go"
 
 	"orderflow/pkg/eventbus"
 	"orderflow/pkg/eventbus/rabbitmq"
+	"orderflow/pkg/eventbus/rabbitmq/rabbitmqtest"
 )
 
 // A service that publishes and consumes. The broker may come later, go away and
 // come back: the calls wait as long as their contexts allow.
 func ExampleOpen() {
-	if !brokerAnswers() {
+	if rabbitmqtest.Answers() != nil {
 		fmt.Println("packing: order o1 was placed, redelivered: false")
 		return // as it would be with a broker
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	bus, err := rabbitmq.Open(ctx, rabbitmq.Config{URL: brokerURL(), Namespace: "example-" + uuid.NewString()[:13]})
+	namespace := rabbitmqtest.NewNamespace()
+	bus, err := rabbitmq.Open(ctx, rabbitmq.Config{URL: rabbitmqtest.Address(), Namespace: namespace})
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
+	defer removeNamespace(namespace)
 	defer bus.Close(ctx)
 
 	handled := make(chan struct{})
@@ -53,4 +56,17 @@ func ExampleOpen() {
 		fmt.Println(err)
 	}
 	// Output: packing: order o1 was placed, redelivered: false
+}
+
+// removeNamespace leaves nothing of an example at a broker that others use.
+func removeNamespace(namespace string) {
+	conn, err := amqp.Dial(rabbitmqtest.Address())
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer conn.Close()
+	if err := rabbitmq.RemoveNamespace(conn, namespace, "packing"); err != nil {
+		fmt.Println(err)
+	}
 }

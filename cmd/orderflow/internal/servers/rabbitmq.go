@@ -8,7 +8,7 @@ import (
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
-	"orderflow/pkg/eventbus"
+	"orderflow/pkg/eventbus/rabbitmq"
 )
 
 func dial(ctx context.Context, broker string) (*amqp.Connection, error) {
@@ -36,28 +36,15 @@ func answers(ctx context.Context, broker string) error {
 	return conn.Close()
 }
 
-// removeNamespace deletes the queues and exchanges of the services. Deleting what is not there is no error in AMQP.
+// removeNamespace deletes what the services have at the broker.
 func (r *Room) removeNamespace(ctx context.Context) error {
 	conn, err := dial(ctx, r.broker)
 	if err != nil {
 		return fmt.Errorf("RabbitMQ: %w", err)
 	}
 	defer func() { _ = conn.Close() }() // nothing waits for an answer
-	channel, err := conn.Channel()
-	if err != nil {
+	if err := rabbitmq.RemoveNamespace(conn, r.Name, r.services...); err != nil {
 		return fmt.Errorf("RabbitMQ: %w", err)
-	}
-	for _, queue := range append([]string{eventbus.Unrouted}, r.services...) {
-		for _, suffix := range []string{"", eventbus.DeadSuffix, ".bindings"} {
-			if _, err := channel.QueueDelete(r.Name+"."+queue+suffix, false, false, false); err != nil {
-				return fmt.Errorf("RabbitMQ: delete queue of %s: %w", queue, err)
-			}
-		}
-	}
-	for _, exchange := range []string{"events", "commands", eventbus.Unrouted} {
-		if err := channel.ExchangeDelete(r.Name+"."+exchange, false, false); err != nil {
-			return fmt.Errorf("RabbitMQ: delete exchange %s: %w", exchange, err)
-		}
 	}
 	return nil
 }
