@@ -1,6 +1,10 @@
 package eventbus
 
-import "time"
+import (
+	"time"
+
+	"orderflow/pkg/histogram"
+)
 
 // Stats counts what a bus has done since it was opened. The numbers only grow,
 // except those that say "at the moment".
@@ -33,16 +37,16 @@ type Stats struct {
 	// present time included.
 	BlockedFor time.Duration
 
-	// ConfirmTime is how long the bus took to confirm an event after it was
+	// ConfirmTime is how long, in seconds, the bus took to confirm an event after it was
 	// sent: one duration for each event that was confirmed.
-	ConfirmTime Histogram
-	// HandlerTime is how long handlers took: one duration for each attempt,
+	ConfirmTime histogram.Histogram
+	// HandlerTime is how long, in seconds, handlers took: one duration for each attempt,
 	// also for those that failed.
-	HandlerTime Histogram
-	// Lag is how old events were when they were handled: the time from
+	HandlerTime histogram.Histogram
+	// Lag is how old, in seconds, events were when they were handled: the time from
 	// [Event.Time] to the end of the handler, one duration for each event that
 	// was acknowledged. It is only as good as the clocks of both machines.
-	Lag Histogram
+	Lag histogram.Histogram
 }
 
 // Reporter is a bus that counts; every bus of this module does.

@@ -62,7 +62,7 @@ func (in *Inbox) call(ctx context.Context, fn func(context.Context) error) (err 
 	defer cancel()
 	began := time.Now()
 	defer func() {
-		in.metrics.handler.observe(time.Since(began).Seconds())
+		in.metrics.handler.Observe(time.Since(began).Seconds(), 1)
 		if value := recover(); value != nil {
 			err = fmt.Errorf("panic: %v\n%s", value, debug.Stack())
 		}

@@ -5,6 +5,8 @@ import (
 	"math"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"orderflow/pkg/histogram"
 )
 
 // figures is a part of a service at /metrics: its figures are read together,
@@ -77,18 +79,11 @@ func gauge[S any, N int | int64 | float64](name, help string, read func(S) N) fi
 	}
 }
 
-// distribution is how values are spread: their number, their sum, and how many
-// are at most as large as each bound.
-type distribution struct {
-	count   uint64
-	sum     float64
-	buckets map[float64]uint64
-}
-
-func histogram[S any](name, help string, read func(S) distribution) figure[S] {
+// distribution is how values are spread.
+func distribution[S any](name, help string, read func(S) histogram.Histogram) figure[S] {
 	return figure[S]{desc: prometheus.NewDesc(name, help, nil, nil), take: func(desc *prometheus.Desc, s S) (prometheus.Metric, error) {
-		d := read(s)
-		return prometheus.NewConstHistogram(desc, d.count, d.sum, d.buckets)
+		h := read(s)
+		return prometheus.NewConstHistogram(desc, h.Count, h.Sum, h.Buckets)
 	}}
 }
 

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"orderflow/pkg/eventbus"
+	"orderflow/pkg/histogram"
 	"orderflow/pkg/inbox"
 	"orderflow/pkg/outbox"
 	"orderflow/pkg/relay"
@@ -33,15 +34,11 @@ func (s *Service) busMetrics(bus eventbus.Bus) {
 		gauge("orderflow_bus_blocked", "1 while the broker refuses to take events.", func(b stats) float64 { return yes(b.Blocked) }),
 		counter("orderflow_bus_blocked_seconds_total", "How long the broker has refused to take events since the start of the process.",
 			func(b stats) float64 { return b.BlockedFor.Seconds() }),
-		histogram("orderflow_bus_confirm_seconds", "Time from sending an event to the bus's confirm.", func(b stats) distribution { return ofBus(b.ConfirmTime) }),
-		histogram("orderflow_bus_handler_seconds", "Time of one attempt of the handler at a batch, failed ones included.",
-			func(b stats) distribution { return ofBus(b.HandlerTime) }),
-		histogram("orderflow_bus_lag_seconds", "Age of an event when it was acknowledged.", func(b stats) distribution { return ofBus(b.Lag) }),
+		distribution("orderflow_bus_confirm_seconds", "Time from sending an event to the bus's confirm.", func(b stats) histogram.Histogram { return b.ConfirmTime }),
+		distribution("orderflow_bus_handler_seconds", "Time of one attempt of the handler at a batch, failed ones included.",
+			func(b stats) histogram.Histogram { return b.HandlerTime }),
+		distribution("orderflow_bus_lag_seconds", "Age of an event when it was acknowledged.", func(b stats) histogram.Histogram { return b.Lag }),
 	)
-}
-
-func ofBus(h eventbus.Histogram) distribution {
-	return distribution{count: uint64(max(0, h.Count())), sum: h.Seconds, buckets: h.Cumulative()}
 }
 
 // queueMetrics shows what waits for this service at the bus.
@@ -65,22 +62,18 @@ func (s *Service) inboxMetrics(in *inbox.Inbox) {
 		counter("orderflow_inbox_dead_total", "Those among them that the broker had given up on.", func(i stats) int64 { return i.Dead }),
 	)
 	show(s, func(context.Context) (inbox.Metrics, error) { return in.Metrics(), nil },
-		histogram("orderflow_inbox_handler_seconds", "Time of one call of a handler, failed ones included.",
-			func(m inbox.Metrics) distribution { return ofInboxHistogram(m.HandlerSeconds) }),
-		histogram("orderflow_inbox_lag_seconds", "Age of an event when its effect committed.",
-			func(m inbox.Metrics) distribution { return ofInboxHistogram(m.LagSeconds) }),
-		histogram("orderflow_inbox_attempts", "Attempts that a handled event took.",
-			func(m inbox.Metrics) distribution { return ofInboxHistogram(m.Attempts) }),
+		distribution("orderflow_inbox_handler_seconds", "Time of one call of a handler, failed ones included.",
+			func(m inbox.Metrics) histogram.Histogram { return m.HandlerSeconds }),
+		distribution("orderflow_inbox_lag_seconds", "Age of an event when its effect committed.",
+			func(m inbox.Metrics) histogram.Histogram { return m.LagSeconds }),
+		distribution("orderflow_inbox_attempts", "Attempts that a handled event took.",
+			func(m inbox.Metrics) histogram.Histogram { return m.Attempts }),
 	)
 	show(s, in.Waiting,
 		gauge("orderflow_inbox_held", "Events that wait for another attempt, or behind one that does.", func(w inbox.Waiting) int { return w.Held }),
 		gauge("orderflow_inbox_held_age_seconds", "How long the oldest of them has waited.", func(w inbox.Waiting) float64 { return age(w.OldestHeld) }),
 		gauge("orderflow_inbox_parked", "Events that wait for a person.", func(w inbox.Waiting) int { return w.Parked }),
 	)
-}
-
-func ofInboxHistogram(h inbox.Histogram) distribution {
-	return distribution{count: h.Count, sum: h.Sum, buckets: h.Buckets}
 }
 
 // outboxMetrics shows how far the service's own events have come.

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"orderflow/pkg/eventbus"
+	"orderflow/pkg/histogram"
 )
 
 func consuming() []promise {
@@ -174,7 +175,7 @@ func troubleIsCounted(t *testing.T, h Harness) {
 	deadline := time.Now().Add(patience)
 	for {
 		got = reporter.Stats()
-		got.ConfirmTime, got.HandlerTime, got.Lag = eventbus.Histogram{}, eventbus.Histogram{}, eventbus.Histogram{}
+		got.ConfirmTime, got.HandlerTime, got.Lag = histogram.Histogram{}, histogram.Histogram{}, histogram.Histogram{}
 		if cmp.Equal(want, got) {
 			return
 		}

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"orderflow/pkg/eventbus"
+	"orderflow/pkg/histogram"
 )
 
 func storing() []promise {
@@ -153,15 +154,15 @@ func counted(t *testing.T, h Harness) {
 	eventually(t, "25 acknowledged", func() bool { return reporter.Stats().Acknowledged == 25 })
 	want := eventbus.Stats{Published: 25, Delivered: 25, Acknowledged: 25}
 	got := reporter.Stats()
-	for name, h := range map[string]eventbus.Histogram{"confirm times": got.ConfirmTime, "lags": got.Lag} {
-		if h.Count() != 25 || h.Seconds <= 0 {
-			t.Errorf("%d %s of %v s together, want 25", h.Count(), name, h.Seconds)
+	for name, h := range map[string]histogram.Histogram{"confirm times": got.ConfirmTime, "lags": got.Lag} {
+		if h.Count != 25 || h.Sum <= 0 {
+			t.Errorf("%d %s of %v s together, want 25", h.Count, name, h.Sum)
 		}
 	}
-	if h := got.HandlerTime; h.Count() < 1 || h.Count() > 25 {
-		t.Errorf("%d handler times, want one a batch", h.Count())
+	if h := got.HandlerTime; h.Count < 1 || h.Count > 25 {
+		t.Errorf("%d handler times, want one a batch", h.Count)
 	}
-	got.ConfirmTime, got.HandlerTime, got.Lag = eventbus.Histogram{}, eventbus.Histogram{}, eventbus.Histogram{}
+	got.ConfirmTime, got.HandlerTime, got.Lag = histogram.Histogram{}, histogram.Histogram{}, histogram.Histogram{}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}

@@ -155,7 +155,7 @@ func (f *flight) settle(s sent, now time.Time) error {
 		p.session.fail(err)
 		return fmt.Errorf("%w: %w", errUnknown, err)
 	case m.exchange != "": // the bus's own records are no events
-		p.confirmTime.Observe(now.Sub(s.at), 1)
+		p.confirmTime.Observe(now.Sub(s.at).Seconds(), 1)
 	}
 	return nil
 }

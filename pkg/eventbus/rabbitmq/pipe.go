@@ -10,7 +10,7 @@ import (
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
-	"orderflow/pkg/eventbus/internal/handover"
+	"orderflow/pkg/histogram"
 )
 
 const (
@@ -42,7 +42,7 @@ type pipe struct {
 	slots   chan struct{}
 	patient time.Duration // with a confirm, while the broker does not block
 	// confirmTime is where the bus counts it.
-	confirmTime *handover.Durations
+	confirmTime *histogram.Recorder
 
 	began     time.Time
 	confirmed atomic.Int64 // when a confirm last came, or could not come; nanoseconds since began
@@ -53,7 +53,7 @@ type pipe struct {
 	returned map[string]int // by message id, not yet claimed
 }
 
-func openPipe(s *session, patient time.Duration, confirmTime *handover.Durations) (*pipe, error) {
+func openPipe(s *session, patient time.Duration, confirmTime *histogram.Recorder) (*pipe, error) {
 	ch, err := s.conn.Channel()
 	if err != nil {
 		return nil, fmt.Errorf("open publishing channel: %w", err)

@@ -32,7 +32,7 @@ func (s *Share) Publish(ctx context.Context, events ...eventbus.Event) error {
 	err := s.bus.Publish(ctx, events...)
 	switch {
 	case err == nil:
-		s.count.ConfirmTime.Observe(time.Since(began), len(events))
+		s.count.ConfirmTime.Observe(time.Since(began).Seconds(), uint64(len(events)))
 		s.count.Published.Add(int64(len(events)))
 	case errors.Is(err, eventbus.ErrUnroutable):
 		s.count.Unroutable.Add(1)

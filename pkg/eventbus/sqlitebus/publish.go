@@ -33,7 +33,7 @@ func (b *Bus) Publish(ctx context.Context, events ...eventbus.Event) error {
 	err := b.writer.do(ctx, &job{publish: slices.Clone(events)})
 	switch {
 	case err == nil:
-		b.count.ConfirmTime.Observe(time.Since(began), len(events))
+		b.count.ConfirmTime.Observe(time.Since(began).Seconds(), uint64(len(events)))
 		b.count.Published.Add(int64(len(events)))
 		return nil
 	case errors.Is(err, eventbus.ErrUnroutable):

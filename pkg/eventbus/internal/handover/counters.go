@@ -1,11 +1,11 @@
 package handover
 
 import (
-	"math"
 	"sync/atomic"
 	"time"
 
 	"orderflow/pkg/eventbus"
+	"orderflow/pkg/histogram"
 )
 
 // Counters are the figures of eventbus.Stats as they are counted. Safe for
@@ -15,35 +15,7 @@ type Counters struct {
 	Delivered, Redelivered, Malformed         atomic.Int64
 	Acknowledged, HandlerFailures, Reconnects atomic.Int64
 	InFlight                                  atomic.Int64
-	ConfirmTime, HandlerTime, Lag             Durations
-}
-
-// Durations is an eventbus.Histogram as it is counted.
-type Durations struct {
-	buckets [eventbus.HistogramBuckets]atomic.Int64
-	seconds atomic.Uint64 // the bits of a float64
-}
-
-// Observe counts the duration as often as count says.
-func (d *Durations) Observe(took time.Duration, count int) {
-	took = max(0, took) // clocks may disagree
-	d.buckets[eventbus.HistogramBucket(took)].Add(int64(count))
-	for {
-		before := d.seconds.Load()
-		after := math.Float64frombits(before) + took.Seconds()*float64(count)
-		if d.seconds.CompareAndSwap(before, math.Float64bits(after)) {
-			return
-		}
-	}
-}
-
-// Histogram reads what was counted.
-func (d *Durations) Histogram() (h eventbus.Histogram) {
-	for bucket := range d.buckets {
-		h.Buckets[bucket] = d.buckets[bucket].Load()
-	}
-	h.Seconds = math.Float64frombits(d.seconds.Load())
-	return h
+	ConfirmTime, HandlerTime, Lag             histogram.Recorder
 }
 
 // handled notes how old the events of a batch were when it was done.
@@ -51,7 +23,7 @@ func (c *Counters) handled(batch []eventbus.Delivery) {
 	now := time.Now()
 	for i := range batch {
 		if at := batch[i].Event.Time; !at.IsZero() {
-			c.Lag.Observe(now.Sub(at), 1)
+			c.Lag.Observe(now.Sub(at).Seconds(), 1)
 		}
 	}
 }
@@ -85,8 +57,8 @@ func (c *Counters) Stats() eventbus.Stats {
 		HandlerFailures: c.HandlerFailures.Load(),
 		Reconnects:      c.Reconnects.Load(),
 		InFlight:        c.InFlight.Load(),
-		ConfirmTime:     c.ConfirmTime.Histogram(),
-		HandlerTime:     c.HandlerTime.Histogram(),
-		Lag:             c.Lag.Histogram(),
+		ConfirmTime:     c.ConfirmTime.Read(),
+		HandlerTime:     c.HandlerTime.Read(),
+		Lag:             c.Lag.Read(),
 	}
 }

@@ -58,7 +58,7 @@ func (h *Handler) Until(waiting, handling context.Context, batch []eventbus.Deli
 		h.Count.handed(batch)
 		began := time.Now()
 		err := h.once(handling, batch)
-		h.Count.HandlerTime.Observe(time.Since(began), 1)
+		h.Count.HandlerTime.Observe(time.Since(began).Seconds(), 1)
 		if err == nil {
 			h.Count.handled(batch)
 			return true

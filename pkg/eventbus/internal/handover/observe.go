@@ -14,7 +14,7 @@ func (c *Counters) Observed(h eventbus.Handler) eventbus.Handler {
 		c.handed(batch)
 		began, done := time.Now(), false
 		defer func() {
-			c.HandlerTime.Observe(time.Since(began), 1)
+			c.HandlerTime.Observe(time.Since(began).Seconds(), 1)
 			if !done { // failed or panicked
 				c.HandlerFailures.Add(1)
 			}
