@@ -21,6 +21,7 @@ type Bus struct {
 	names     names
 	log       *slog.Logger
 	count     handover.Counters
+	suspects  suspects
 	publisher *link
 	consumer  *link
 	declaring chan struct{} // held while topology is being changed
@@ -58,7 +59,7 @@ func Open(ctx context.Context, cfg Config) (*Bus, error) {
 		declaring:     make(chan struct{}, 1),
 		subscriptions: map[*subscription]struct{}{},
 	}
-	b.publisher = newLink(b, "publisher", urls, b.setUpPublisher)
+	b.publisher = newLink(b, "publisher", urls, func(s *session) error { return b.setUpPublisher(s, &b.suspects) })
 	b.consumer = newLink(b, "consumer", urls, func(*session) error { return nil })
 	var connecting context.Context
 	connecting, b.stop = context.WithCancel(context.Background())
@@ -67,7 +68,7 @@ func Open(ctx context.Context, cfg Config) (*Bus, error) {
 	return b, nil
 }
 
-func (b *Bus) setUpPublisher(s *session) error {
+func (b *Bus) setUpPublisher(s *session, known *suspects) error {
 	ctx, cancel := context.WithTimeout(s.gone, b.cfg.DialTimeout)
 	defer cancel()
 	defer context.AfterFunc(ctx, func() { _ = s.wire.Close() })() // else a channel without an answer is awaited for ever
@@ -75,7 +76,7 @@ func (b *Bus) setUpPublisher(s *session) error {
 	if err != nil {
 		return err
 	}
-	s.pipe, err = openPipe(s, b.cfg.ConfirmTimeout, &b.count.ConfirmTime)
+	s.pipe, err = openPipe(s, b.cfg.ConfirmTimeout, &b.count.ConfirmTime, known)
 	return err
 }
 

@@ -43,7 +43,7 @@
 //	silent network            given up after ConfirmTimeout, or after three heartbeats
 //	memory or disk alarm      publishing waits and Ready says no; acknowledging goes on, on a connection of its own
 //	a queue is full           its events are refused and tried again, every 5 s in the end; other queues get a duplicate each time
-//	a queue does not answer   its events alone are in doubt after ConfirmTimeout, while the broker confirms others
+//	a queue does not answer   others wait once, up to ConfirmTimeout; its events wait until it answers (below)
 //	a queue was deleted       its consumers declare and bind it again; what came meanwhile is in ns.unrouted
 //	a queue with other        Subscribe returns the broker's 406 with the queue's name: remove the queue once, or
 //	arguments exists          keep the version that declared it
@@ -61,6 +61,18 @@
 // very queue; a cluster of three does not have this gap. Two versions of a
 // service that run side by side share one queue and its bindings: the one
 // started last decides which patterns are bound.
+//
+// A queue that does not answer, as a quorum queue that has lost its leader, is
+// more than its own events' trouble. With some thirty of them on their way
+// RabbitMQ 3.10 stops reading from their connection, and with one where it is the
+// first of its channel; so whatever is published through the same connection
+// waits too. After ConfirmTimeout without any confirm the bus connects anew, and
+// from then on keeps events with the routing keys that had no answer off the
+// connection that all share: one of each key at a time is tried on a connection
+// of its own, and when it is answered, the key is like any other again. While few
+// are on their way, the broker goes on confirming others, nothing is reconnected,
+// and after ConfirmTimeout the same is done about the key. Other queues that get
+// events with such a key wait for them as well, but for those tried.
 //
 // # Tuning
 //

@@ -2,6 +2,7 @@ package rabbitmq
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -16,7 +17,7 @@ import (
 //	           ┌─ confirmed ──────────────> settled
 //	sent ──────┼─ returned, a command ────> refused
 //	           └─ nack, silence, loss ────> doubtful: sent again in another flight
-//	not sent: the call was given up, the pipe is lost,
+//	not sent: the call was given up, the pipe is lost, its key is a suspect,
 //	          or an earlier one of its subject is doubtful ──> doubtful
 type flight struct {
 	pipe     *pipe
@@ -100,12 +101,17 @@ func (f *flight) run(ctx context.Context) error {
 	}
 }
 
-// skipStuck passes over messages whose subject has one that the broker does not
-// take: sent now, they would surely overtake it.
+// skipStuck passes over messages whose key is a suspect, and over those whose
+// subject has one that the broker does not take: sent now, they would surely
+// overtake it.
 func (f *flight) skipStuck() {
-	for len(f.stuck) > 0 && f.next < len(f.messages) && f.stuck[f.messages[f.next].subject] {
+	for ; f.next < len(f.messages); f.next++ {
+		m := f.messages[f.next]
+		if !f.stuck[m.subject] && !f.pipe.suspects.has(m.key) {
+			return
+		}
+		f.stick(m.subject)
 		f.doubtful = append(f.doubtful, f.next)
-		f.next++
 	}
 }
 
@@ -208,6 +214,7 @@ func (f *flight) look(began time.Time) error {
 		case p.awaited(s.at, now) > p.patient && p.silent(now) < p.patient:
 			f.inDoubt(s, fmt.Errorf("%w: no confirm for %s within %s, while there are for others",
 				errUnknown, f.messages[s.message].publishing.MessageId, p.patient))
+			p.suspects.add(f.messages[s.message].key)
 			p.abandon([]sent{s}, f.messages)
 		default:
 			open = append(open, s)
@@ -216,7 +223,7 @@ func (f *flight) look(began time.Time) error {
 	f.waiting = open
 	// What waits for a slot, waits for a confirm, too.
 	if p.silent(now) >= p.patient && p.awaited(began, now) >= p.patient {
-		err := fmt.Errorf("no confirm for %s", p.patient)
+		err := fmt.Errorf("%w for %s", errSilent, p.patient)
 		p.session.fail(err)
 		return fmt.Errorf("%w: %w", errUnknown, err)
 	}
@@ -253,18 +260,34 @@ func (f *flight) land(err error) landed {
 
 // abandon lets the slots of what is still on its way go when its outcome comes.
 func (p *pipe) abandon(open []sent, messages []outgoing) {
+	if p.session.gone.Err() != nil {
+		p.forsake(open, messages)
+		return
+	}
 	if len(open) == 0 {
 		return
 	}
 	go func() {
-		for _, s := range open {
+		for i, s := range open {
 			select {
 			case <-s.confirmation.Done():
 				p.claimReturn(messages[s.message].publishing.MessageId)
 				p.release(time.Now())
 			case <-p.session.gone.Done():
+				p.forsake(open[i:], messages)
 				return // and the pipe with it
 			}
 		}
 	}()
+}
+
+// forsake looks for suspects among what had no answer when the session was lost:
+// each of them may be what kept the broker from answering anybody.
+func (p *pipe) forsake(open []sent, messages []outgoing) {
+	if !errors.Is(context.Cause(p.session.gone), errSilent) {
+		return
+	}
+	for _, s := range open {
+		p.suspects.add(messages[s.message].key)
+	}
 }

@@ -167,7 +167,7 @@ func (l *link) connect(ctx context.Context, url string) (*session, error) {
 		}
 		return nil, err
 	}
-	s := newSession(connection, conn, &l.blocked)
+	s := newSession(connection, url, conn, &l.blocked)
 	if err := l.setup(s); err != nil {
 		s.fail(err)
 		s.close()

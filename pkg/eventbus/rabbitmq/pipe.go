@@ -22,8 +22,12 @@ const (
 	slack = 64
 )
 
-// errUnknown says that the broker may or may not have an event.
-var errUnknown = errors.New("outcome unknown")
+var (
+	// errUnknown says that the broker may or may not have an event.
+	errUnknown = errors.New("outcome unknown")
+	// errSilent says why a session was given up on which nothing else was wrong.
+	errSilent = errors.New("no confirm")
+)
 
 // outgoing is an event as it goes onto the wire.
 type outgoing struct {
@@ -43,6 +47,7 @@ type pipe struct {
 	patient time.Duration // with a confirm, while the broker does not block
 	// confirmTime is where the bus counts it.
 	confirmTime *histogram.Recorder
+	suspects    *suspects // whose messages are not for this pipe
 
 	began     time.Time
 	confirmed atomic.Int64 // when a confirm last came, or could not come; nanoseconds since began
@@ -53,7 +58,7 @@ type pipe struct {
 	returned map[string]int // by message id, not yet claimed
 }
 
-func openPipe(s *session, patient time.Duration, confirmTime *histogram.Recorder) (*pipe, error) {
+func openPipe(s *session, patient time.Duration, confirmTime *histogram.Recorder, known *suspects) (*pipe, error) {
 	ch, err := s.conn.Channel()
 	if err != nil {
 		return nil, fmt.Errorf("open publishing channel: %w", err)
@@ -62,7 +67,7 @@ func openPipe(s *session, patient time.Duration, confirmTime *histogram.Recorder
 		return nil, fmt.Errorf("ask for confirms: %w", err)
 	}
 	p := &pipe{
-		session: s, ch: ch, patient: patient, confirmTime: confirmTime, began: time.Now(),
+		session: s, ch: ch, patient: patient, confirmTime: confirmTime, suspects: known, began: time.Now(),
 		slots:    make(chan struct{}, window),
 		returns:  ch.NotifyReturn(make(chan amqp.Return, window+slack)),
 		returned: map[string]int{},

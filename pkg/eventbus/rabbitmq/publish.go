@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"orderflow/pkg/eventbus"
@@ -72,10 +74,54 @@ func (b *Bus) deliver(ctx context.Context, messages []outgoing) (unsettled int, 
 			pauses.Reset()
 		}
 		messages, careful = result.doubtful, result.careful
+		if i := b.suspects.ask(messages); i >= 0 {
+			answer := b.tryAlone(ctx, s, messages[i])
+			b.count.UnknownOutcomes.Add(int64(answer.unknown))
+			careful = merged(careful, answer.careful)
+			if len(answer.doubtful) == 0 {
+				refused = append(refused, answer.refused...)
+				messages = slices.Delete(messages, i, i+1)
+				pauses.Reset()
+			}
+			if len(messages) == 0 {
+				return 0, refused, nil
+			}
+		}
 		b.log.InfoContext(ctx, "publishing again with the same ids", "events", len(messages),
 			"first", messages[0].publishing.MessageId, "error", result.err)
 		if !handover.Pause(ctx, pauses.NextBackOff()) {
 			return len(messages), refused, fmt.Errorf("%w: %w", context.Cause(ctx), result.err)
 		}
 	}
+}
+
+// tryAlone publishes a message of a suspect on a connection of its own, so that
+// nobody else's wait behind it, and notes whether the broker answered. It ends
+// with the shared session at the latest, and so when the bus is closed.
+func (b *Bus) tryAlone(ctx context.Context, shared *session, m outgoing) landed {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(shared.gone, cancel)()
+	lone := newLink(b, "publisher of what had no answer", b.publisher.urls, func(s *session) error {
+		return b.setUpPublisher(s, &suspects{}) // for this pipe the message is like any other
+	})
+	result := landed{doubtful: []outgoing{m}}
+	s, err := lone.connect(ctx, shared.url)
+	if err == nil {
+		result = s.pipe.publish(ctx, []outgoing{m}, nil)
+		if len(result.doubtful) > 0 {
+			s.fail(errSilent) // a broker that does not answer would not say goodbye either
+		}
+		s.close()
+	}
+	b.suspects.answer(m.key, len(result.doubtful) == 0 || len(result.careful) > 0) // a refusal is an answer
+	return result
+}
+
+func merged(a, b map[string]bool) map[string]bool {
+	if a == nil {
+		return b
+	}
+	maps.Copy(a, b)
+	return a
 }

@@ -14,6 +14,7 @@ import (
 // (channels, delivery tags, confirms) is worthless in any other session.
 type session struct {
 	conn    *amqp.Connection
+	url     string
 	wire    *wire
 	version version
 	gone    context.Context // ends, with the reason as its cause, when the connection is lost
@@ -23,8 +24,8 @@ type session struct {
 	watch   sync.WaitGroup
 }
 
-func newSession(conn *amqp.Connection, w *wire, blocked *stopwatch) *session {
-	s := &session{conn: conn, wire: w, version: versionOf(conn), gate: newGate(blocked)}
+func newSession(conn *amqp.Connection, url string, w *wire, blocked *stopwatch) *session {
+	s := &session{conn: conn, url: url, wire: w, version: versionOf(conn), gate: newGate(blocked)}
 	s.gone, s.lose = context.WithCancelCause(context.Background())
 	// Both channels are always read until the library closes them; one that is
 	// not read would stop the connection.

@@ -21,6 +21,7 @@ func TestABrokerInTroubleLosesNothing(t *testing.T) {
 	t.Run("StoppedAndStartedUnderLoad", n.stoppedAndStarted)
 	t.Run("ShortOfMemory", n.shortOfMemory)
 	t.Run("OneQueueDoesNotAnswer", n.oneQueueDoesNotAnswer)
+	t.Run("AQueueThatDoesNotAnswerHoldsUpOthersOnce", n.oneQueueHoldsUpOthersOnce)
 	t.Run("PoliciesAreApplied", n.policiesAreApplied)
 	t.Run("AHandlerOutlastsTheAcknowledgementTimeout", n.handlerOutlastsTimeout)
 }
@@ -148,6 +149,49 @@ func (n *node) oneQueueDoesNotAnswer(t *testing.T) {
 		t.Fatalf("publish: %v", err)
 	}
 	eventually(t, "it arrived", func() bool { return packing.has(rejected(0).ID) })
+}
+
+// With more than some thirty events for such a queue on their way the broker
+// stops reading from the connection, and on a new one after the first. Others wait
+// until that is noticed, and never again.
+func (n *node) oneQueueHoldsUpOthersOnce(t *testing.T) {
+	const burst = 200
+	w := n.world(t)
+	cfg := w.config()
+	cfg.ConfirmTimeout = 2 * time.Second
+	bus := closing(t, w.openWith(t, cfg)).(notingBus)
+	var crm, packing received
+	subscribe(t, bus, crm.handle, "order.#")
+	if _, err := bus.Subscribe(within(t), eventbus.Queue{Name: "packing", Patterns: []string{"packing.#"}}, packing.handle); err != nil {
+		t.Fatal(err)
+	}
+	leader := fmt.Sprintf("'%%2F_%s.packing'", w.namespace)
+	n.control(t, "eval", "sys:suspend("+leader+").")
+
+	events := make([]eventbus.Event, burst)
+	for i := range events {
+		events[i] = rejected(i)
+		events[i].Subject = fmt.Sprint("o", i)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 4*patience)
+	defer cancel()
+	published := make(chan error, 1)
+	go func() { published <- bus.Publish(ctx, events...) }()
+	next := 1
+	for ; bus.Stats().UnknownOutcomes < burst+4; next++ { // all were in doubt, and the first of them again and again
+		if err := bus.Publish(ctx, placed(next)); err != nil {
+			t.Fatalf("publish event %d: %v", next, err)
+		}
+	}
+	if reconnects := bus.Stats().Reconnects; reconnects > 2 { // a busy machine may look silent once more
+		t.Errorf("%d reconnects: others waited again and again", reconnects)
+	}
+	n.control(t, "eval", "sys:resume("+leader+").")
+	if err := <-published; err != nil {
+		t.Fatalf("publish: %v", err)
+	}
+	eventually(t, "all of them arrived", func() bool { return packing.count() == burst })
+	eventually(t, "and so did all others", func() bool { return crm.count() == next-1 })
 }
 
 // A broker takes back what is not acknowledged in time, half an hour unless
