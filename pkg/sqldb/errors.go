@@ -40,10 +40,34 @@ func IsUniqueViolation(err error) bool {
 	return false
 }
 
-// IsUnavailable reports whether err means that the database cannot work at the
-// moment (not there, shutting down, out of connections or of disk, too busy),
-// as opposed to an error that belongs to the statement and will come again.
-// The end of a context is neither.
+// IsBusy reports whether err means that the database works, but not on this in
+// time: PostgreSQL cancelled a statement because it took longer than answer_within
+// (waiting for locks included) or than a statement_timeout or lock_timeout of the
+// URL, or the transaction lost against others, by a deadlock or a serialization
+// failure, as often as Update repeats it. It will be the same for a transaction
+// that does the same, and may not for a part of it, or a while later.
+//
+// It is never true on SQLite: with one writer, who waits for it waits for the
+// database as a whole, which is unavailable meanwhile.
+func IsBusy(err error) bool {
+	var pgErr *pgconn.PgError
+	if !errors.As(err, &pgErr) {
+		return false
+	}
+	switch pgErr.Code {
+	case queryCanceled, "40001", "40P01", "55P03": // serialization failure, deadlock, lock_timeout
+		return true
+	}
+	return false
+}
+
+// queryCanceled is what a statement ends with that somebody asked to cancel.
+const queryCanceled = "57014"
+
+// IsUnavailable reports whether err means that the database cannot do this at
+// the moment (not there, shutting down, out of connections or of disk, too busy
+// as [IsBusy] tells), as opposed to an error that belongs to the statement and
+// will come again. The end of a context is neither.
 func IsUnavailable(err error) bool {
 	var u unavailable
 	var connErr *pgconn.ConnectError
@@ -51,7 +75,7 @@ func IsUnavailable(err error) bool {
 	switch {
 	case err == nil:
 		return false
-	case errors.As(err, &u), errors.As(err, &connErr):
+	case errors.As(err, &u), errors.As(err, &connErr), IsBusy(err):
 		return true
 	case errors.Is(err, driver.ErrBadConn), errors.Is(err, sql.ErrConnDone), errors.Is(err, puddle.ErrClosedPool),
 		errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed):
@@ -79,8 +103,6 @@ func unavailablePostgres(code string) bool {
 		strings.HasPrefix(code, "53"),  // insufficient resources
 		strings.HasPrefix(code, "58"),  // system error
 		strings.HasPrefix(code, "57P"): // shutdown, starting up, crash of another session
-		return true
-	case code == "40001", code == "40P01", code == "55P03": // lost against others too often
 		return true
 	case code == "25P03": // the session idled in a transaction for too long and was ended
 		return true

@@ -67,6 +67,7 @@ func connectPostgres(rawURL string) (DB, error) {
 			return err
 		}
 	}
+	c.BuildContextWatcherHandler = patience(within).watch
 	name := fmt.Sprintf("%s@%s:%d/%s", c.User, c.Host, c.Port, c.Database)
 	pool, err := pgxpool.NewWithConfig(context.Background(), config)
 	if err != nil {
