@@ -29,6 +29,9 @@ var errTaken = errors.New("the held event was taken")
 // process is parked in the end as well.
 func (in *Inbox) attempt(ctx context.Context, subject string) (goOn bool, err error) {
 	c, err := in.claim(ctx, subject)
+	if sqldb.IsBusy(err) {
+		return false, nil // another instance has the subject; it stays due
+	}
 	if err != nil || c == nil {
 		return false, err
 	}
@@ -119,7 +122,7 @@ func (in *Inbox) try(ctx context.Context, c *claimed) error {
 		// Removing comes first: it says whether the event is still ours.
 		n, err := tx.Exec(ctx, `DELETE FROM inbox_held `+stillOurs, c.seq, c.attempts, c.due)
 		if err != nil {
-			return err
+			return waited(err)
 		}
 		if n == 0 {
 			return errTaken

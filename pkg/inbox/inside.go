@@ -2,6 +2,8 @@ package inbox
 
 import (
 	"context"
+	"errors"
+	"time"
 
 	"orderflow/pkg/sqldb"
 )
@@ -49,6 +51,10 @@ func (in *Inbox) handleInside(ctx context.Context, items []item) error {
 	return nil
 }
 
+// errLong divides a batch whose handlers, none of which is too slow, are that
+// together: the transaction idles meanwhile, and others wait for what it locks.
+var errLong = errors.New("the handlers of the batch take too long together")
+
 // suspect is the item whose handler returned the error of a transaction.
 type suspect struct {
 	known bool // there is one
@@ -68,7 +74,11 @@ func (in *Inbox) transact(ctx context.Context, items []item) (found suspect, err
 		if fresh, behind, err = in.admit(ctx, tx, items); err != nil {
 			return err
 		}
+		began := time.Now()
 		for n, call := range gather(fresh) {
+			if n > 0 && time.Since(began) > in.options.Timeout {
+				return errLong
+			}
 			guilty, err := in.handleTogether(ctx, tx, call)
 			if err != nil {
 				found = suspectOf(items, guilty, n == 0)

@@ -40,7 +40,7 @@ func (s seen) place(i item) place {
 func (in *Inbox) admit(ctx context.Context, tx sqldb.Tx, items []item) (fresh, behind []item, err error) {
 	admitted, err := in.dialect.admit(ctx, tx, in.consumer, items, time.Now())
 	if err != nil {
-		return nil, nil, fmt.Errorf("note %d events in the inbox: %w", len(items), err)
+		return nil, nil, fmt.Errorf("note %d events in the inbox: %w", len(items), waited(err))
 	}
 	fresh = make([]item, 0, len(items))
 	var others []item
@@ -87,7 +87,7 @@ func look(ctx context.Context, d dialect, q sqldb.Querier, consumer string, item
 		_, err = sqldb.Collect(rows, func(r sqldb.Row) (struct{}, error) { return struct{}{}, s.scan(r) })
 	}
 	if err != nil {
-		return seen{}, fmt.Errorf("look for known events and held subjects: %w", err)
+		return seen{}, fmt.Errorf("look for known events and held subjects: %w", waited(err))
 	}
 	return s, nil
 }

@@ -46,7 +46,9 @@ func (in *Inbox) handleTogether(ctx context.Context, tx sqldb.Tx, items []item) 
 	index := -1
 	err = in.call(ctx, func(ctx context.Context) error {
 		var err error
-		index, err = items[0].handler.inside(ctx, tx, events)
+		if index, err = items[0].handler.inside(ctx, tx, events); err == nil {
+			err = ctx.Err() // it paid no heed, and may have cost the transaction
+		}
 		return err
 	})
 	switch {

@@ -45,7 +45,9 @@ func (in *Inbox) judge(ctx context.Context, err error) verdict {
 		return notItsFault
 	case errors.As(err, &park):
 		return giveUp
-	case errors.As(err, &outage), sqldb.IsUnavailable(err), in.options.Outage != nil && in.options.Outage(err):
+	case errors.As(err, &outage), in.options.Outage != nil && in.options.Outage(err):
+		return notItsFault
+	case sqldb.IsUnavailable(err) && !sqldb.IsBusy(err):
 		return notItsFault
 	}
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
@@ -54,6 +56,15 @@ func (in *Inbox) judge(ctx context.Context, err error) verdict {
 		return notItsFault
 	}
 	return tryAgain
+}
+
+// waited marks the error of a statement that waits for nothing but the locks of
+// the subjects: no handler has run, so no event can be at fault.
+func waited(err error) error {
+	if sqldb.IsBusy(err) {
+		return Outage(fmt.Errorf("another instance has the subjects: %w", err))
+	}
+	return err
 }
 
 // call runs a handler, for a bounded time, and turns a panic into an error.
