@@ -44,7 +44,9 @@ type Options struct {
 	// pay where the database has processors to spare, and where batches are
 	// large. Handlers must then be safe for concurrent use; what they queue for
 	// rows that several subjects share may deadlock, and is repeated. SQLite has
-	// one writer and so one lane.
+	// one writer and so one lane. On PostgreSQL there are no more than half the
+	// connections of the pool (pool_max_conns of its URL), with a line in the log:
+	// a lane keeps one for its transaction, and its handler may take another.
 	Lanes int
 	// Poll is how often Run looks for held events that are due; the default is
 	// 200 ms.
@@ -134,8 +136,11 @@ func New(db sqldb.DB, consumer string, log *slog.Logger, options Options) *Inbox
 	}
 	if db.Dialect() == sqldb.Postgres {
 		in.dialect = postgres{}
-	} else {
-		in.options.Lanes = 1
+	}
+	in.options.Lanes = lanes(db, in.options.Lanes)
+	if in.options.Lanes < options.Lanes && db.Dialect() == sqldb.Postgres {
+		log.Warn("inbox has fewer lanes than it was told: each needs two connections, see pool_max_conns",
+			"consumer", consumer, "lanes", in.options.Lanes, "told", options.Lanes)
 	}
 	return in
 }

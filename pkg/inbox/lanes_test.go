@@ -1,9 +1,15 @@
 package inbox_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -105,6 +111,66 @@ func TestLanesThatDeadlockOverSharedRowsLoseNothing(t *testing.T) {
 	for _, name := range []string{"x", "y"} {
 		if n := sqldbtest.Count(t, db, `SELECT n FROM total WHERE name = $1`, name); n != 2 {
 			t.Errorf("%s is %d, want 2", name, n)
+		}
+	}
+}
+
+// TestEveryLaneHasASecondConnection has handlers that ask the database outside
+// their transaction while every other lane does the same.
+func TestEveryLaneHasASecondConnection(t *testing.T) {
+	for pool, want := range map[int]int{1: 1, 2: 1, 4: 2, 5: 2, 40: 8} {
+		t.Run(fmt.Sprint("pool_max_conns=", pool), func(t *testing.T) {
+			db := tuned(t, map[string]string{"answer_within": "3s", "pool_max_conns": fmt.Sprint(pool)})
+			options := inLanes(8)
+			options.Timeout = 5 * time.Second
+			w := newWorld(t, db, options)
+			if got := w.in.Lanes(); got != want {
+				t.Errorf("%d lanes, want %d", got, want)
+			}
+			if pool == 1 {
+				return // there is no second connection
+			}
+			var inside atomic.Int64
+			entered := make([]sync.Once, w.in.Lanes())
+			all := make(chan struct{}) // of the lanes have a connection
+			inbox.On(w.in, counted, func(ctx context.Context, tx sqldb.Tx, e eventbus.Event, _ payload) error {
+				if err := w.effect(ctx, tx, e); err != nil {
+					return err
+				}
+				entered[w.in.Lane(e.Subject)].Do(func() {
+					if inside.Add(1) == int64(w.in.Lanes()) {
+						close(all)
+					}
+				})
+				select {
+				case <-all:
+				case <-ctx.Done():
+				}
+				return db.QueryRow(ctx, `SELECT count(*) FROM effect`).Scan(new(int))
+			})
+			events := scattered(counted, 300) // all lanes have some
+			w.handle(t, events...)
+			if got, want := w.in.Stats(), (inbox.Stats{Handled: 300}); got != want {
+				t.Errorf("counted %+v, want %+v", got, want)
+			}
+		})
+	}
+}
+
+func TestTheLogSaysThatThereAreFewerLanes(t *testing.T) {
+	var log bytes.Buffer
+	in := func(db sqldb.DB, lanes int) string {
+		log.Reset()
+		inbox.New(db, "packing", slog.New(slog.NewTextHandler(&log, nil)), inbox.Options{Lanes: lanes})
+		return log.String()
+	}
+	postgres := &sqldbtest.Cuttable{DB: sqldbtest.Postgres(t)} // a wrapper hides no pool
+	if text := in(postgres, 5); !strings.Contains(text, "lanes=4") || !strings.Contains(text, "pool_max_conns") {
+		t.Errorf("it says %q", text)
+	}
+	for name, text := range map[string]string{"as many as there may be": in(postgres, 4), "on SQLite": in(sqldbtest.SQLite(t), 2)} {
+		if text != "" {
+			t.Errorf("%s: it says %q", name, text)
 		}
 	}
 }
