@@ -117,7 +117,7 @@ func (in *Inbox) try(ctx context.Context, c *claimed) error {
 			return err
 		}
 	}
-	return in.db.Update(ctx, func(tx sqldb.Tx) error {
+	return in.update(ctx, func(tx sqldb.Tx) error {
 		in.dialect.lock(tx, in.consumer, []string{c.event.Subject})
 		// Removing comes first: it says whether the event is still ours.
 		n, err := tx.Exec(ctx, `DELETE FROM inbox_held `+stillOurs, c.seq, c.attempts, c.due)

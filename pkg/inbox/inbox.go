@@ -80,6 +80,7 @@ type Inbox struct {
 	log      *slog.Logger
 	options  Options
 	dialect  dialect
+	seats    seats
 	routes   routes
 	counters counters
 	metrics  metrics
@@ -132,12 +133,12 @@ func Migrate(ctx context.Context, db sqldb.DB) error {
 func New(db sqldb.DB, consumer string, log *slog.Logger, options Options) *Inbox {
 	in := &Inbox{
 		db: db, consumer: consumer, log: log, options: options.withDefaults(),
-		dialect: sqlite{}, wake: make(chan struct{}, 1), seed: maphash.MakeSeed(), metrics: newMetrics(),
+		dialect: sqlite{}, seats: seatsFor(db), wake: make(chan struct{}, 1), seed: maphash.MakeSeed(), metrics: newMetrics(),
 	}
 	if db.Dialect() == sqldb.Postgres {
 		in.dialect = postgres{}
 	}
-	in.options.Lanes = lanes(db, in.options.Lanes)
+	in.options.Lanes = min(in.options.Lanes, cap(in.seats))
 	if in.options.Lanes < options.Lanes && db.Dialect() == sqldb.Postgres {
 		log.Warn("inbox has fewer lanes than it was told: each needs two connections, see pool_max_conns",
 			"consumer", consumer, "lanes", in.options.Lanes, "told", options.Lanes)

@@ -67,7 +67,7 @@ type suspect struct {
 // subjects and note the events, one to run what was queued and commit.
 func (in *Inbox) transact(ctx context.Context, items []item) (found suspect, err error) {
 	var fresh, behind []item
-	err = in.db.Update(ctx, func(tx sqldb.Tx) error {
+	err = in.update(ctx, func(tx sqldb.Tx) error {
 		found = suspect{} // it may run again
 		in.dialect.lock(tx, in.consumer, subjects(items))
 		var err error

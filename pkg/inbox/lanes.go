@@ -5,8 +5,6 @@ import (
 	"hash/maphash"
 
 	"golang.org/x/sync/errgroup"
-
-	"orderflow/pkg/sqldb"
 )
 
 // handleInLanes divides items by subject and handles the parts side by side.
@@ -28,16 +26,6 @@ func (in *Inbox) handleInLanes(ctx context.Context, items []item) error {
 		}
 	}
 	return group.Wait()
-}
-
-// lanes is how many of the wanted ones db has connections for. If transactions
-// took them all, handlers that want another would wait for each other.
-func lanes(db sqldb.DB, wanted int) int {
-	pool, ok := sqldb.Pool(db)
-	if !ok {
-		return 1
-	}
-	return max(1, min(wanted, int(pool.Stat().MaxConns())/2))
 }
 
 func (in *Inbox) lane(subject string) int {

@@ -174,3 +174,48 @@ func TestTheLogSaysThatThereAreFewerLanes(t *testing.T) {
 		}
 	}
 }
+
+// TestHeldEventsLeaveConnectionsToTheirHandlers tries more of them than there are
+// connections, while each handler asks the database outside its transaction.
+func TestHeldEventsLeaveConnectionsToTheirHandlers(t *testing.T) {
+	db := tuned(t, map[string]string{"answer_within": "3s", "pool_max_conns": "4"})
+	w := newWorld(t, db, quick)
+	w.in.OnAny("stock.events.#", func(ctx context.Context, tx sqldb.Tx, e eventbus.Event) error { return w.effect(ctx, tx, e) })
+	events := scattered(counted, 40)
+	for _, e := range events {
+		w.when(e.ID, always(errHandler))
+	}
+	w.handle(t, events...)
+	var mu sync.Mutex
+	inside, most := 0, 0
+	several := make(chan struct{})
+	met := sync.OnceFunc(func() { close(several) })
+	enter := func() {
+		mu.Lock()
+		defer mu.Unlock()
+		inside++
+		if most = max(most, inside); most == 2 {
+			met()
+		}
+	}
+	leave := func() {
+		mu.Lock()
+		defer mu.Unlock()
+		inside--
+	}
+	for _, e := range events {
+		w.when(e.ID, func() error {
+			enter()
+			defer leave()
+			<-several
+			return db.QueryRow(t.Context(), `SELECT count(*) FROM effect`).Scan(new(int))
+		})
+	}
+	w.run(t)
+	w.waitNoneHeld(t, 0)
+	mu.Lock()
+	defer mu.Unlock()
+	if most != 2 {
+		t.Errorf("%d transactions at a time, want 2 on 4 connections", most)
+	}
+}

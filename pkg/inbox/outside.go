@@ -71,7 +71,7 @@ func (in *Inbox) aroundEffects(ctx context.Context, items []item, perform func(s
 		}
 		return in.db.Update(ctx, keep)
 	}
-	return in.db.Update(ctx, func(tx sqldb.Tx) error {
+	return in.update(ctx, func(tx sqldb.Tx) error {
 		in.dialect.lock(tx, in.consumer, subjects(items))
 		if err := perform(tx); err != nil {
 			return err
