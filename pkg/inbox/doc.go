@@ -44,9 +44,30 @@
 // Trouble that is not the event's fault counts no attempt: when the database
 // does not answer, when the handler says [Outage] or returns an error that
 // [Options.Outage] recognises, and when the context ends. Then Handle returns
-// the error, the bus pauses and delivers again, and [Inbox.Ready] says why. A
-// database that took the connection and fell silent is given up after
-// answer_within (package sqldb), so no consumer waits for ever.
+// the error, the bus pauses and delivers again, and [Inbox.Ready] says why.
+//
+// Time is bounded everywhere, and who used it up decides whose fault it is:
+//
+//   - The database is silent: after answer_within (package sqldb, 1 min unless its
+//     URL says otherwise) and a grace of at most 5 s it is held to be away.
+//   - The database works at what a handler asked for or queued, or waits for a row
+//     that another transaction has, for longer than answer_within, or the
+//     transaction deadlocks as often as sqldb repeats it: an attempt failed. The
+//     batch is divided until the event is found; the others flow, and it is tried
+//     again later, when the row may be free. A lock_timeout or statement_timeout
+//     in the URL means the same, sooner.
+//   - One call of a handler takes longer than [Options.Timeout]: an attempt failed.
+//     One for On or OnBatch failed also when it paid no heed to its context and
+//     succeeded in the end; what a Do handler did has happened, and counts.
+//   - The handlers of a batch take longer than that together: nothing failed, but
+//     the batch is rolled back and divided. Their transaction idles meanwhile, and
+//     PostgreSQL would end it after 10 min.
+//   - Another instance has the subjects for longer than answer_within, as one with
+//     Do handlers may, or another process has the SQLite file for longer than 10 s:
+//     nobody's fault. The batch comes again.
+//
+// On SQLite no limit but the end of the context of Handle holds for a statement
+// that was queued: it runs at once, as part of the handler, and belongs there.
 //
 // # A batch
 //
@@ -57,11 +78,15 @@
 //	what they queued; COMMIT                            one round trip
 //
 // The note says which events are new and not behind a held one; only those are
-// handled, and a rollback takes their notes back. A handler that asks the
-// database costs a round trip of its own. When a handler or what it queued
-// fails, the transaction is rolled back and repeated in parts until the guilty
-// event is alone. So a handler can run several times for one attempt, and must
-// do nothing that does not roll back.
+// handled, and a rollback takes their notes back. After a batch that was all new
+// the next one is taken to be so, which PostgreSQL notes faster; if it is not, it
+// begins anew, before any handler has run. (The server's log has a line about
+// inbox_pkey then.)
+//
+// A handler that asks the database costs a round trip of its own. When a handler
+// or what it queued fails, the transaction is rolled back and repeated in parts
+// until the guilty event is alone. So a handler can run several times for one
+// attempt, and must do nothing that does not roll back.
 //
 // Consecutive events for Do handlers run concurrently, up to
 // [Options.Concurrency], those of one subject one after the other, in
@@ -88,10 +113,18 @@
 //
 // Larger batches (eventbus.Queue.BatchSize) help most, then Tx.Queue instead of
 // Exec, then OnBatch. On PostgreSQL what a batch queued must be through within
-// answer_within (package sqldb): otherwise the database seems to be away, which
-// no event is blamed for, and the whole batch comes again. Lanes pay where the
-// database server has processors to spare and transactions wait for its disk; on
-// a machine that is busy they cost.
+// answer_within (package sqldb); otherwise the batch is divided, and an event
+// that takes longer alone is held. Lanes pay where the database server has
+// processors to spare and transactions wait for its disk; on a machine that is
+// busy they cost.
+//
+// An inbox uses at most half the connections of a PostgreSQL pool (8 unless
+// pool_max_conns in the URL says otherwise) for transactions in which handlers
+// run, in lanes or with held events: a handler may take one connection besides,
+// and none waits for ever. More lanes than that are not made, which the log says.
+// Inboxes that share a pool do not know of each other: give it two connections for
+// each lane of each. With a single one no handler may ask outside its transaction.
+//
 // A held subject costs a look by index for each batch, and nothing while none is
 // held.
 //

@@ -32,9 +32,10 @@ type Options struct {
 	// each one, up to MaxDelay, and is spread by a fifth. The defaults are
 	// 200 ms and 5 min.
 	BaseDelay, MaxDelay time.Duration
-	// Timeout bounds one call of a handler; the default is 1 min. Keep it well
-	// below the time the bus waits for an acknowledgement (30 min on RabbitMQ),
-	// and below 5 min on PostgreSQL, which ends a transaction that idles.
+	// Timeout bounds one call of a handler, and a batch whose handlers take
+	// longer together is divided; the default is 1 min. Keep it well below the
+	// time the bus waits for an acknowledgement (30 min on RabbitMQ), and below
+	// 5 min on PostgreSQL, which ends a transaction that idles.
 	Timeout time.Duration
 	// Concurrency is how many Do handlers, and how many held subjects, are
 	// worked on at a time; the default is 16.
@@ -88,6 +89,9 @@ type Inbox struct {
 	// lastHandled is when this process last handled an event, in microseconds.
 	lastHandled atomic.Int64
 	seed        maphash.Seed // spreads subjects over lanes
+	// allNew says that the last batch had only events to handle, as the next one
+	// is likely to have.
+	allNew atomic.Bool
 
 	mu       sync.Mutex
 	running  bool
@@ -106,8 +110,10 @@ type dialect interface {
 	// answer for events with the same id from other sources as well.
 	look(ctx context.Context, q sqldb.Querier, consumer string, keys []key, subjects []string) (sqldb.Rows, error)
 	// admit notes, as handled at the first attempt, the events that are not
-	// known and of whose subjects none is held, and tells which they are.
-	admit(ctx context.Context, tx sqldb.Tx, consumer string, items []item, now time.Time) (map[key]bool, error)
+	// known and of whose subjects none is held, and tells which they are. When
+	// allNew says that this should be all of them, it may return errNotNew
+	// instead, and the transaction is to begin anew.
+	admit(ctx context.Context, tx sqldb.Tx, consumer string, items []item, now time.Time, allNew bool) (map[key]bool, error)
 	// note queues the rows of events that were handled at the first attempt.
 	note(tx sqldb.Tx, consumer string, items []item, now time.Time)
 	// forget is the statement that removes at most $3 rows of consumer $1 that

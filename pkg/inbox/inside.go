@@ -62,16 +62,28 @@ type suspect struct {
 	first bool // no other handler ran before
 }
 
+// errNotNew ends a transaction that took all its events for new: one is known,
+// or is behind a held one. No handler has run.
+var errNotNew = errors.New("not all events are new")
+
 // transact handles all items in one transaction. It takes two round trips to
 // the database, as long as the handlers only queue statements: one to lock the
 // subjects and note the events, one to run what was queued and commit.
 func (in *Inbox) transact(ctx context.Context, items []item) (found suspect, err error) {
+	found, err = in.transactOnce(ctx, items, in.allNew.Load())
+	if errors.Is(err, errNotNew) {
+		found, err = in.transactOnce(ctx, items, false)
+	}
+	return found, err
+}
+
+func (in *Inbox) transactOnce(ctx context.Context, items []item, allNew bool) (found suspect, err error) {
 	var fresh, behind []item
 	err = in.update(ctx, func(tx sqldb.Tx) error {
 		found = suspect{} // it may run again
 		in.dialect.lock(tx, in.consumer, subjects(items))
 		var err error
-		if fresh, behind, err = in.admit(ctx, tx, items); err != nil {
+		if fresh, behind, err = in.admit(ctx, tx, items, allNew); err != nil {
 			return err
 		}
 		began := time.Now()

@@ -36,9 +36,10 @@ func (s seen) place(i item) place {
 }
 
 // admit notes the items that are to be handled now, before they are: a handler
-// that fails takes the note back. It answers for the others what they are.
-func (in *Inbox) admit(ctx context.Context, tx sqldb.Tx, items []item) (fresh, behind []item, err error) {
-	admitted, err := in.dialect.admit(ctx, tx, in.consumer, items, time.Now())
+// that fails takes the note back. It answers for the others what they are, or
+// with errNotNew when allNew said that there are none.
+func (in *Inbox) admit(ctx context.Context, tx sqldb.Tx, items []item, allNew bool) (fresh, behind []item, err error) {
+	admitted, err := in.dialect.admit(ctx, tx, in.consumer, items, time.Now(), allNew)
 	if err != nil {
 		return nil, nil, fmt.Errorf("note %d events in the inbox: %w", len(items), waited(err))
 	}
@@ -52,6 +53,7 @@ func (in *Inbox) admit(ctx context.Context, tx sqldb.Tx, items []item) (fresh, b
 			others = append(others, it)
 		}
 	}
+	in.allNew.Store(len(others) == 0)
 	if len(others) == 0 {
 		return fresh, nil, nil
 	}

@@ -45,19 +45,26 @@ func (postgres) look(ctx context.Context, q sqldb.Querier, consumer string, keys
 		consumer, ids, sources, subjects)
 }
 
-// admit looks and notes with one statement. What is held is looked at only
-// where anything is, which is hardly ever.
-func (postgres) admit(ctx context.Context, tx sqldb.Tx, consumer string, items []item, now time.Time) (map[key]bool, error) {
-	rows, err := tx.Query(ctx, insertBatch+`
-		WHERE CASE WHEN (SELECT true FROM inbox_held WHERE consumer = $1 LIMIT 1) THEN
-			(SELECT true FROM inbox_held WHERE consumer = $1 AND id = e.id AND source = e.source LIMIT 1) IS NULL
-			AND (SELECT true FROM inbox_held WHERE consumer = $1 AND subject = e.subject AND status = 'held' LIMIT 1) IS NULL
-		ELSE true END
-		ON CONFLICT (consumer, id, source) DO NOTHING RETURNING id, source`, batchArgs(consumer, items, now)...)
+// admit looks and notes with one statement. Where all events should be new it
+// has no ON CONFLICT, for which PostgreSQL looks for each row before it inserts
+// it, and again while it does: a sixth of what a batch costs.
+func (postgres) admit(ctx context.Context, tx sqldb.Tx, consumer string, items []item, now time.Time, allNew bool) (map[key]bool, error) {
+	admitted := make(map[key]bool, len(items))
+	if allNew {
+		n, err := tx.Exec(ctx, insertBatch+unlessHeld, batchArgs(consumer, items, now)...)
+		if sqldb.IsUniqueViolation(err) || (err == nil && n < int64(len(items))) {
+			return nil, errNotNew
+		}
+		for _, it := range items {
+			admitted[it.key()] = true
+		}
+		return admitted, err
+	}
+	rows, err := tx.Query(ctx, insertBatch+unlessHeld+` ON CONFLICT (consumer, id, source) DO NOTHING RETURNING id, source`,
+		batchArgs(consumer, items, now)...)
 	if err != nil {
 		return nil, err
 	}
-	admitted := make(map[key]bool, len(items))
 	_, err = sqldb.Collect(rows, func(r sqldb.Row) (k key, err error) {
 		err = r.Scan(&k.id, &k.source)
 		admitted[k] = true
@@ -65,6 +72,14 @@ func (postgres) admit(ctx context.Context, tx sqldb.Tx, consumer string, items [
 	})
 	return admitted, err
 }
+
+// unlessHeld leaves out events that are held, and those behind one. What is held
+// is looked at only where anything is, which is hardly ever.
+const unlessHeld = `
+	WHERE CASE WHEN (SELECT true FROM inbox_held WHERE consumer = $1 LIMIT 1) THEN
+		(SELECT true FROM inbox_held WHERE consumer = $1 AND id = e.id AND source = e.source LIMIT 1) IS NULL
+		AND (SELECT true FROM inbox_held WHERE consumer = $1 AND subject = e.subject AND status = 'held' LIMIT 1) IS NULL
+	ELSE true END`
 
 func (postgres) note(tx sqldb.Tx, consumer string, items []item, now time.Time) {
 	tx.Queue(insertBatch+` ON CONFLICT (consumer, id, source) DO NOTHING`, batchArgs(consumer, items, now)...)

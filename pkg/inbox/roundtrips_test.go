@@ -7,6 +7,9 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
+	"orderflow/pkg/eventbus"
 	"orderflow/pkg/inbox"
 	"orderflow/pkg/sqldb"
 	"orderflow/pkg/sqldb/sqldbtest"
@@ -130,6 +133,56 @@ func TestABatchOfAHundredTakesTwoRoundTrips(t *testing.T) {
 			if last := taken[len(taken)-1]; last > 3 {
 				t.Errorf("%v round trips, want 3 with a duplicate", taken)
 			}
+		})
+	}
+}
+
+// TestABatchTakenForNewThatIsNotIsLookedAtBeforeAnyHandlerRuns has batches after
+// one that was all new, as the next one is then expected to be.
+func TestABatchTakenForNewThatIsNotIsLookedAtBeforeAnyHandlerRuns(t *testing.T) {
+	for name, next := range map[string]func(w *world) []eventbus.Event{
+		"an event comes again": func(*world) []eventbus.Event {
+			return []eventbus.Event{event(placed, "b", "b-000"), event(placed, "a", "a-000")}
+		},
+		"one is there twice": func(*world) []eventbus.Event {
+			return []eventbus.Event{event(placed, "b", "b-000"), event(placed, "b", "b-000")}
+		},
+		"one is behind a held one": func(w *world) []eventbus.Event {
+			w.when("held", always(errHandler))
+			w.handle(t, event(placed, "c", "held"))
+			w.handle(t, event(placed, "a", "a-001")) // all new again
+			return []eventbus.Event{event(placed, "b", "b-000"), event(placed, "c", "c-000")}
+		},
+		"the held one comes again": func(w *world) []eventbus.Event {
+			w.when("held", always(errHandler))
+			w.handle(t, event(placed, "c", "held"))
+			w.handle(t, event(placed, "a", "a-001"))
+			return []eventbus.Event{event(placed, "b", "b-000"), event(placed, "c", "held")}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			sqldbtest.Each(t, func(t *testing.T, db sqldb.DB) {
+				w := newWorld(t, db, quick)
+				w.handle(t, event(placed, "a", "a-000"))
+				events := next(w)
+				before := w.called(events[1].ID)
+				for range 2 {
+					w.handle(t, events...)
+				}
+				if n := w.called("b-000"); n != 1 {
+					t.Errorf("the new one was handled %d times", n)
+				}
+				if n := w.called(events[1].ID) - before; n != 0 && events[1].ID != "b-000" {
+					t.Errorf("the other one was handled %d times more", n)
+				}
+				if diff := cmp.Diff([]string{"b-000"}, w.effects(t, "b")); diff != "" {
+					t.Error(diff)
+				}
+				got := w.in.Stats() // each delivery counts once, and there are two more in the cases with a failure
+				if settled := got.Handled + got.Duplicates + got.Held; settled != 5+2*got.Failed {
+					t.Errorf("counted %+v", got)
+				}
+			})
 		})
 	}
 }

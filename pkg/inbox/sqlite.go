@@ -27,7 +27,7 @@ func (sqlite) look(ctx context.Context, q sqldb.Querier, consumer string, keys [
 }
 
 // admit notes what looking finds to be new. Nobody else writes meanwhile.
-func (d sqlite) admit(ctx context.Context, tx sqldb.Tx, consumer string, items []item, now time.Time) (map[key]bool, error) {
+func (d sqlite) admit(ctx context.Context, tx sqldb.Tx, consumer string, items []item, now time.Time, _ bool) (map[key]bool, error) {
 	seen, err := look(ctx, d, tx, consumer, items)
 	if err != nil {
 		return nil, err

@@ -18,13 +18,16 @@
 // COMMIT cost none of their own. [QueueRows] writes many rows with few texts.
 // Statements are prepared once a connection, on SQLite as well.
 //
-// Silence. A PostgreSQL server that took the connection and does not answer a
-// statement within answer_within (a parameter of the URL, a minute without it) is
-// held to be gone: the error is one of [IsUnavailable], the connection is thrown
-// away. What was queued is answered in one piece and so shares that time, and
-// waiting for a lock is part of it. The server in turn ends sessions that nobody
-// is at the other end of. Where the answer to a commit was lost, it may have
-// happened or not.
+// Silence. A PostgreSQL server that does not answer a statement within
+// answer_within (a parameter of the URL, a minute without it) is asked to cancel
+// it. What was queued is answered in one piece and so shares that time, and
+// waiting for a lock is part of it. If the server says that it cancelled, it is
+// there and was too slow: the error is one of [IsBusy] and the transaction is
+// rolled back. If it is silent for as long again, but 5 s at most, it is held to be
+// gone: the error is one of [IsUnavailable] alone, the connection is thrown away.
+// Migrations have no such limit. The server in turn ends sessions that nobody is
+// at the other end of. Where the answer to a commit was lost, it may have happened
+// or not.
 //
 // A function given to Update must not call Update of the same database: on
 // SQLite, where there is one writer, it would wait for itself for ever.

@@ -20,9 +20,10 @@ const pingTimeout = 5 * time.Second
 //	sqlite:///absolute/path.db
 //
 // A PostgreSQL URL takes the parameters that pgx knows, pool_max_conns among
-// them, and answer_within (a duration such as 90s; 1m without it): a server that
-// takes longer for a statement, together with those that were queued before it,
-// is held to be gone, and the connection with it.
+// them, and answer_within (a duration such as 90s; 1m without it): a statement
+// that takes longer, together with those that were queued before it, is cancelled,
+// and a server that does not even answer to that is held to be gone, and the
+// connection with it.
 // A session that idles in a transaction is ended by the server after 10 min,
 // unless the URL has an idle_in_transaction_session_timeout.
 //
