@@ -16,7 +16,7 @@ func (r *Relay) checkpoint(ctx context.Context) (es.Position, error) {
 	var position int64
 	err := r.config.DB.QueryRow(ctx, `SELECT position FROM relay_checkpoint WHERE name = $1`, r.config.Name).Scan(&position)
 	if err != nil && !errors.Is(err, sqldb.ErrNoRows) {
-		return 0, fmt.Errorf("checkpoint of relay %s: %w", r.config.Name, err)
+		return 0, fmt.Errorf("read the checkpoint: %w", err)
 	}
 	return es.Position(position), nil //nolint:gosec // written below from a Position
 }

@@ -49,8 +49,9 @@
 // Translate that pass by themselves are for [Config.Temporary] to recognise.
 //
 // What to watch. [Relay.Stalled] grows while the active relay is behind the log
-// and does not get any further: alert on it. [Relay.Lag] says how much waits,
-// from any process. [Relay.Ready] turns to an error with what is waited for.
+// and does not get any further, or fails again and again, also between two
+// attempts: alert on it. [Relay.Lag] says how much waits, from any process.
+// [Relay.Ready] turns to an error with what is waited for, or what failed last.
 //
 // Tuning. [Config.Window] is how many integration events a publish takes; at
 // the end of each window the last confirm is waited for, so larger ones are

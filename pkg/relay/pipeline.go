@@ -71,10 +71,7 @@ func (r *Relay) follow(ctx context.Context, epoch int64) error {
 	})
 	stages.Go(func() error { return r.watch(ctx) })
 	stages.Go(func() error { return r.forgetOld(ctx) })
-	if err := stages.Wait(); err != nil {
-		return fmt.Errorf("relay %s: %w", r.config.Name, err)
-	}
-	return nil
+	return stages.Wait()
 }
 
 // read translates a batch and waits until the next stage takes it.

@@ -41,24 +41,46 @@ const (
 	stageCount
 )
 
-// progress is how far the active relay has come.
+// phase is what a process does for its relay:
+//
+//	idle ──Run──▶ waiting ──its turn──▶ taking ──the checkpoint is read──▶ active
+//	  ▲              ▲                    │                                  │
+//	  │              └────the lease is lost──────────────────────────────────┤
+//	  └───────────────────something does not work, or it is asked to stop────┘
+type phase int
+
+const (
+	idle phase = iota
+	waiting
+	taking
+	active
+)
+
+// progress is how far this process has come with announcing.
 type progress struct {
 	mu sync.Mutex
 	standing
 }
 
+// standing outlives an attempt: a relay that fails again and again knows since
+// when it has got no further, and why.
 type standing struct {
-	active  bool
-	logEnd  es.Position // when it was looked at
-	lookErr error       // why it could not be
-	read    es.Position // what the subscription has brought
-	done    es.Position // published, and written down where it matters
-	saved   es.Position // in the database
-	savedAt time.Time
-	readAt  time.Time             // when it brought something, or read was the end of the log
-	doneAt  time.Time             // when something was done, or done was the end of the log
-	lookAt  time.Time             // when the end of the log was seen
-	since   [stageCount]time.Time // when a stage began to wait; zero when it does not
+	phase    phase
+	epoch    int64     // of its last turn
+	failure  error     // what ended an attempt, when nothing was done since
+	standsBy time.Time // who waits for longer than this, waits for somebody who publishes
+
+	logEnd   es.Position // when it was looked at
+	lookErr  error       // why it could not be
+	read     es.Position // what the subscription has brought
+	done     es.Position // published, and written down where it matters
+	furthest es.Position // done, in any attempt
+	saved    es.Position // in the database
+	savedAt  time.Time
+	readAt   time.Time             // when it brought something, or read was the end of the log
+	doneAt   time.Time             // when something was done, or done was the end of the log
+	lookAt   time.Time             // when the end of the log was seen
+	since    [stageCount]time.Time // when a stage began to wait; zero when it does not
 }
 
 func (p *progress) change(how func(*standing)) {
@@ -73,16 +95,45 @@ func (p *progress) now() standing {
 	return p.standing
 }
 
-func (p *progress) begin(at es.Position) {
+// waits for its turn. The lease may be its own still, from before: only one that
+// is not free for long is somebody else's.
+func (p *progress) waits(ttl time.Duration) {
+	p.change(func(s *standing) { s.phase, s.standsBy = waiting, time.Now().Add(2*ttl) })
+}
+
+// takes over. What this process failed at is forgotten when another has had its
+// turn since, and had it for long.
+func (p *progress) takes(epoch int64) {
 	now := time.Now()
 	p.change(func(s *standing) {
-		*s = standing{
-			active: true, logEnd: at, read: at, done: at, saved: at, savedAt: now, readAt: now, doneAt: now, lookAt: now,
+		if s.failure == nil || epoch > s.epoch+1 && now.After(s.standsBy) {
+			s.failure, s.doneAt = nil, now
 		}
+		s.phase, s.epoch = taking, epoch
 	})
 }
 
-func (p *progress) end() { p.change(func(s *standing) { s.active = false }) }
+// begins publishing where the last one has come to. If that is no further than
+// where this process has failed, the failure stands.
+func (p *progress) begin(at es.Position) {
+	now := time.Now()
+	p.change(func(s *standing) {
+		if s.failure == nil || at > s.furthest {
+			*s = standing{epoch: s.epoch, logEnd: at, furthest: at, doneAt: now, lookAt: now}
+		}
+		s.phase, s.since = active, [stageCount]time.Time{}
+		s.read, s.done, s.saved = at, at, at
+		s.savedAt, s.readAt = now, now
+	})
+}
+
+// fails says why this process's turn is over.
+func (p *progress) fails(why error) { p.change(func(s *standing) { s.failure = why }) }
+
+// stops says that Run is over: why is nil when it was asked to stop.
+func (p *progress) stops(why error) {
+	p.change(func(s *standing) { s.phase, s.failure = idle, why })
+}
 
 // restart is where to follow from: the part of the log behind it is not done.
 func (p *progress) restart() es.Position {
@@ -91,11 +142,24 @@ func (p *progress) restart() es.Position {
 }
 
 func (p *progress) hasRead(to es.Position) {
-	p.change(func(s *standing) { s.read, s.readAt = to, time.Now() })
+	now := time.Now()
+	p.change(func(s *standing) {
+		if s.behind() == 0 && s.failure == nil {
+			s.doneAt = now // nothing was due before
+		}
+		s.read, s.readAt = to, now
+		s.logEnd = max(s.logEnd, to)
+	})
 }
 
+// hasDone counts as progress when it was not done before, or nothing is left.
 func (p *progress) hasDone(to es.Position) {
-	p.change(func(s *standing) { s.done, s.doneAt = to, time.Now() })
+	p.change(func(s *standing) {
+		s.done = to
+		if to > s.furthest || to >= s.logEnd {
+			s.furthest, s.doneAt, s.failure = max(s.furthest, to), time.Now(), nil
+		}
+	})
 }
 
 func (p *progress) hasSaved(to es.Position) {
@@ -118,11 +182,11 @@ func (p *progress) looked(end es.Position, err error) {
 		if s.lookErr = err; err != nil {
 			return
 		}
-		s.logEnd, s.lookAt = end, now
+		s.logEnd, s.lookAt = max(end, s.read), now
 		if s.read >= end {
 			s.readAt = now
 		}
-		if s.done >= end {
+		if s.done >= end && s.failure == nil { // one that fails has to show that it works again
 			s.doneAt = now
 		}
 	})
@@ -133,28 +197,45 @@ func (s standing) quiet(d time.Duration) bool {
 	return s.read < s.logEnd && s.done == s.read && time.Since(s.readAt) > d
 }
 
+// stalled is for how long there has been no progress, although some is due.
+func (s standing) stalled(now time.Time) time.Duration {
+	if s.failure != nil || s.phase == taking || s.phase == active && s.behind() > 0 {
+		return now.Sub(s.doneAt)
+	}
+	return 0
+}
+
 // stuck says why there is no progress, or nil when there is, or none is due.
 func (s standing) stuck(now time.Time) error {
-	if !s.active {
-		return nil
-	}
-	if age := now.Sub(s.lookAt); age > stuckAfter && s.lookErr != nil {
-		return fmt.Errorf("the event store has not said for %s where its log ends: %w", age.Round(time.Second), s.lookErr)
-	}
-	behind, age := s.behind(), now.Sub(s.doneAt)
-	if behind == 0 || age <= stuckAfter {
-		return nil
-	}
-	what := "the subscription brings nothing"
+	age := s.stalled(now).Round(time.Second)
 	switch {
-	case !s.since[noting].IsZero():
-		what = "the database does not answer"
-	case !s.since[publishing].IsZero():
-		what = "the bus has not confirmed"
-	case s.read > s.done:
-		what = "translating takes long"
+	case age > stuckAfter && s.failure != nil:
+		return fmt.Errorf("no progress for %s since: %w", age, s.failure)
+	case s.phase == idle && s.failure != nil:
+		return fmt.Errorf("not running since: %w", s.failure)
+	case s.phase == idle:
+		return errors.New("not running")
+	case age > stuckAfter:
+		return fmt.Errorf("no progress for %s, %d positions behind the end of the log: %s", age, s.behind(), s.awaited())
 	}
-	return fmt.Errorf("no progress for %s, %d positions behind the end of the log: %s", age.Round(time.Second), behind, what)
+	if blind := now.Sub(s.lookAt); s.phase == active && s.lookErr != nil && blind > stuckAfter {
+		return fmt.Errorf("the event store has not said for %s where its log ends: %w", blind.Round(time.Second), s.lookErr)
+	}
+	return nil
+}
+
+// awaited is what an attempt that gets no further waits for.
+func (s standing) awaited() string {
+	switch {
+	case s.phase == taking, !s.since[noting].IsZero():
+		return "the database does not answer"
+	case !s.since[publishing].IsZero():
+		return "the bus has not confirmed"
+	case s.read > s.done:
+		return "translating takes long"
+	default:
+		return "the subscription brings nothing"
+	}
 }
 
 // behind counts positions up to the end of the log.
@@ -190,13 +271,15 @@ func (r *Relay) watch(ctx context.Context) error {
 }
 
 // Ready returns nil while this process publishes or stands by for one that
-// does; otherwise why not: the database cannot be asked whose turn it is, or
-// this process is the active one and has been behind the log for 15 s without
-// getting any further, with what it waits for.
-func (r *Relay) Ready() error {
+// does; otherwise why not: Run is not running, the database cannot be asked whose
+// turn it is, or this process has got no further for 15 s although it is its
+// turn, with what it waits for, or with what ended its last attempt.
+func (r *Relay) Ready() error { return r.readyAt(time.Now()) }
+
+func (r *Relay) readyAt(now time.Time) error {
 	err := r.lease.Err()
 	if err == nil {
-		err = r.progress.now().stuck(time.Now())
+		err = r.standing(now).stuck(now)
 	}
 	if err != nil {
 		return fmt.Errorf("relay %s: %w", r.config.Name, err)
@@ -204,17 +287,24 @@ func (r *Relay) Ready() error {
 	return nil
 }
 
-// Active reports whether this process is the one that publishes.
-func (r *Relay) Active() bool { return r.progress.now().active }
-
-// Stalled is for how long this process, being the active one, has been behind
-// the log without getting any further; 0 while there is progress, or none is due.
-func (r *Relay) Stalled() time.Duration {
+// standing leaves out what is no trouble of a process that stands by.
+func (r *Relay) standing(now time.Time) standing {
 	s := r.progress.now()
-	if !s.active || s.behind() == 0 {
-		return 0
+	if s.phase == waiting && now.After(s.standsBy) && r.lease.Err() == nil {
+		s.failure = nil
 	}
-	return time.Since(s.doneAt)
+	return s
+}
+
+// Active reports whether this process is the one that publishes.
+func (r *Relay) Active() bool { return r.progress.now().phase == active }
+
+// Stalled is for how long this process has got no further although it is its
+// turn: it is behind the log, or fails again and again. 0 while there is
+// progress, none is due, or another process has taken over.
+func (r *Relay) Stalled() time.Duration {
+	now := time.Now()
+	return r.standing(now).stalled(now)
 }
 
 // Lag counts the positions between what has been announced and the end of the
@@ -227,9 +317,9 @@ func (r *Relay) Lag(ctx context.Context) (int64, error) {
 		return 0, fmt.Errorf("relay %s: %w", r.config.Name, err)
 	}
 	s := r.progress.now()
-	if !s.active {
+	if s.phase != active {
 		if s.done, err = r.checkpoint(ctx); err != nil {
-			return 0, err
+			return 0, fmt.Errorf("relay %s: %w", r.config.Name, err)
 		}
 	}
 	s.logEnd = end

@@ -41,8 +41,8 @@ func TestARelayWhoseBusDoesNotConfirmSaysSo(t *testing.T) {
 	}
 	sqldbtest.Eventually(t, "it counts the time", func() bool { return r.Stalled() > 0 })
 	stop()
-	if err := r.Stuck(later); err != nil || r.Active() || r.Stalled() != 0 {
-		t.Errorf("one that does not publish: stuck %v, active %v, stalled %v", err, r.Active(), r.Stalled())
+	if r.Active() || r.Stalled() != 0 {
+		t.Errorf("one that does not publish: active %v, stalled %v", r.Active(), r.Stalled())
 	}
 }
 

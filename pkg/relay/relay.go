@@ -123,23 +123,37 @@ func New(config Config) *Relay {
 func leaseName(name string) string { return "relay-" + name }
 
 // Run waits for its turn, then publishes until ctx ends (nil), or something it
-// needs does not work (an error; call it again).
+// needs does not work (an error; call it again). One call at a time.
 func (r *Relay) Run(ctx context.Context) error {
+	r.progress.waits(r.config.LeaseTTL)
 	err := r.lease.Run(ctx, r.lead)
 	if ctx.Err() != nil {
+		r.progress.stops(nil)
 		return nil //nolint:nilerr // asked to stop
 	}
-	return err
+	r.progress.stops(err)
+	return fmt.Errorf("relay %s: %w", r.config.Name, err)
 }
 
 // lead publishes for as long as this process is the active one.
 func (r *Relay) lead(ctx context.Context, epoch int64) error {
+	r.progress.takes(epoch)
+	err := r.announce(ctx, epoch)
+	if ctx.Err() != nil {
+		err = context.Cause(ctx) // asked to stop, or the lease is lost
+	}
+	r.progress.fails(err)
+	r.progress.waits(r.config.LeaseTTL) // until Run ends
+	return err
+}
+
+// announce publishes from the checkpoint on, until ctx ends or something fails.
+func (r *Relay) announce(ctx context.Context, epoch int64) error {
 	at, err := r.checkpoint(ctx)
 	if err != nil {
 		return err
 	}
 	r.progress.begin(at)
-	defer r.progress.end()
 	for {
 		err := r.follow(ctx, epoch)
 		if !errors.Is(err, errQuiet) || ctx.Err() != nil {

@@ -102,7 +102,7 @@ func (s *Service) relayMetrics(r *relay.Relay) {
 	)
 	show(s, func(context.Context) (*relay.Relay, error) { return r, nil },
 		gauge("orderflow_relay_active", "1 in the process that publishes, 0 in those that stand by.", func(r *relay.Relay) float64 { return yes(r.Active()) }),
-		gauge("orderflow_relay_stalled_seconds", "How long the relay has been behind the log without getting any further.",
+		gauge("orderflow_relay_stalled_seconds", "How long the relay has been behind the log, or has failed, without getting any further.",
 			func(r *relay.Relay) float64 { return r.Stalled().Seconds() }),
 	)
 	show(s, r.Lag,
