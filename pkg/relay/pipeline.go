@@ -45,7 +45,7 @@ type pipeline struct {
 
 	epoch      int64
 	room       *semaphore.Weighted
-	translated chan *window
+	translated chan *window // the next one to be published, for as long as it grows
 	confirmed  chan *window
 	saved      chan struct{} // closed when the last stage has ended
 }
@@ -54,7 +54,7 @@ type pipeline struct {
 func (r *Relay) follow(ctx context.Context, epoch int64) error {
 	p := &pipeline{
 		Relay: r, epoch: epoch, room: semaphore.NewWeighted(maxBytes),
-		translated: make(chan *window, 2), confirmed: make(chan *window, 1), saved: make(chan struct{}),
+		translated: make(chan *window, 1), confirmed: make(chan *window, 1), saved: make(chan struct{}),
 	}
 	stages, ctx := errgroup.WithContext(ctx)
 	stages.Go(func() error {
@@ -74,7 +74,8 @@ func (r *Relay) follow(ctx context.Context, epoch int64) error {
 	return stages.Wait()
 }
 
-// read translates a batch and waits until the next stage takes it.
+// read translates a batch and adds it to the window that is published next, or
+// waits until that one is under way when it is full.
 func (p *pipeline) read(ctx context.Context, batch es.Batch) error {
 	p.progress.hasRead(batch.Position)
 	w := &window{to: batch.Position, caughtUp: batch.CaughtUp}
@@ -94,6 +95,16 @@ func (p *pipeline) read(ctx context.Context, batch es.Batch) error {
 		return err
 	}
 	select {
+	case next := <-p.translated:
+		if next.events < p.config.Window && next.bytes < maxBytes/4 {
+			next.add(w)
+			w = next
+		} else {
+			p.translated <- next // there is room: nobody else puts anything there
+		}
+	default:
+	}
+	select {
 	case p.translated <- w:
 		return nil
 	case <-ctx.Done():
@@ -109,7 +120,6 @@ func (p *pipeline) publish(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		p.fill(w)
 		p.progress.begins(publishing)
 		sent, refused, err := p.send(ctx, w.announcements)
 		p.progress.ends(publishing)
@@ -124,21 +134,6 @@ func (p *pipeline) publish(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-// fill adds what else has been translated already, up to a window.
-func (p *pipeline) fill(w *window) {
-	for w.events < p.config.Window && w.bytes < maxBytes/4 {
-		select {
-		case next, ok := <-p.translated:
-			if !ok {
-				return
-			}
-			w.add(next)
-		default:
-			return
-		}
-	}
 }
 
 // add appends the window that follows.

@@ -2,6 +2,7 @@ package relay_test
 
 import (
 	"context"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -109,4 +110,33 @@ func TestABusThatStandsStillStopsReadingToo(t *testing.T) {
 	}
 	close(release)
 	sqldbtest.Eventually(t, "reading goes on", func() bool { return w.translations() == total })
+}
+
+func TestABacklogFillsTheWindow(t *testing.T) {
+	const window = 2500
+	w := newWorld(t, sqldbtest.SQLite(t))
+	for i := range 8 {
+		w.commit(order(i), slices.Repeat([]string{"placed"}, 512)...)
+	}
+	sizes, readAhead := make(chan int, 8*512), make(chan struct{})
+	w.bus.set(func() {
+		w.bus.before = func(ctx context.Context, events []eventbus.Event) error {
+			sizes <- len(events)
+			select {
+			case <-readAhead: // a window has been read while this one is being confirmed
+			case <-ctx.Done():
+			}
+			return ctx.Err()
+		}
+	})
+	r := relay.New(relay.Config{
+		Name: "order", Store: w.store, Prefixes: []string{"order-"}, DB: w.db, Bus: w.bus, Translate: w.translate, LeaseTTL: w.ttl, Window: window,
+	})
+	defer w.run(r)()
+	first := <-sizes
+	sqldbtest.Eventually(t, "a window was read behind the one being confirmed", func() bool { return w.translations() >= first+window })
+	close(readAhead)
+	if second := <-sizes; second < window {
+		t.Errorf("published %d events at once, then %d, with %d to be published and a window of %d", first, second, 8*512-first, window)
+	}
 }
