@@ -109,33 +109,10 @@ func (k *broker) purge(t testing.TB) {
 	}
 }
 
-// publishRaw publishes with the bare client as well as it can be done.
+// publishRaw publishes the bodies with the bare client as well as it can be done.
 func (k *broker) publishRaw(t testing.TB, events []eventbus.Event) {
 	t.Helper()
-	const window = 1024
 	ch := k.channel(t)
 	defer ch.Close()
-	if err := ch.Confirm(false); err != nil {
-		t.Fatal(err)
-	}
-	var waiting []*amqp.DeferredConfirmation
-	settle := func(down int) {
-		for len(waiting) > down {
-			if !waiting[0].Wait() {
-				t.Fatal("not confirmed")
-			}
-			waiting = waiting[1:]
-		}
-	}
-	for _, e := range events {
-		confirmation, err := ch.PublishWithDeferredConfirm(k.namespace+".events", e.Type, true, false, amqp.Publishing{
-			ContentType: "application/json", DeliveryMode: amqp.Persistent, MessageId: e.ID, Body: e.Data,
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		waiting = append(waiting, confirmation)
-		settle(window - 1)
-	}
-	settle(0)
+	rabbitmqtest.Publish(t, ch, k.namespace+".events", events[0].Type, events, rabbitmqtest.Window, rabbitmqtest.Bare)
 }

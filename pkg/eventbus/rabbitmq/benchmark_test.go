@@ -23,9 +23,11 @@ func BenchmarkBus(b *testing.B) {
 	// The proxy would be what is measured.
 	w.url = rabbitmqtest.Address()
 	eventbustest.Benchmark(b, h, eventbustest.Raw{
-		Prepare:       func(b *testing.B) { w.prepareRaw(b) },
-		Publish:       func(b *testing.B, events []eventbus.Event) { w.rawPublish(b, events, 1024, envelope) },
-		PublishSingly: func(b *testing.B, events []eventbus.Event) { w.rawPublish(b, events, 1, envelope) },
+		Prepare: func(b *testing.B) { w.prepareRaw(b) },
+		Publish: func(b *testing.B, events []eventbus.Event) {
+			w.rawPublish(b, events, rabbitmqtest.Window, rabbitmqtest.Envelope)
+		},
+		PublishSingly: func(b *testing.B, events []eventbus.Event) { w.rawPublish(b, events, 1, rabbitmqtest.Envelope) },
 		Consume:       func(b *testing.B, count int) { w.rawConsume(b, count) },
 	})
 }
@@ -51,10 +53,10 @@ func BenchmarkEnvelope(b *testing.B) {
 	for b.Loop() {
 		rounds++
 		began := time.Now()
-		w.rawPublish(b, events, 1024, envelope)
+		w.rawPublish(b, events, rabbitmqtest.Window, rabbitmqtest.Envelope)
 		with += time.Since(began)
 		began = time.Now()
-		w.rawPublish(b, events, 1024, bare)
+		w.rawPublish(b, events, rabbitmqtest.Window, rabbitmqtest.Bare)
 		without += time.Since(began)
 		w.rawConsume(b, 2*len(events))
 	}
@@ -63,23 +65,6 @@ func BenchmarkEnvelope(b *testing.B) {
 	b.ReportMetric(total/without.Seconds(), "bare/s")
 	b.ReportMetric(without.Seconds()/with.Seconds(), "ratio")
 	b.ReportMetric(0, "ns/op")
-}
-
-func bare(e eventbus.Event) amqp.Publishing {
-	return amqp.Publishing{ContentType: e.ContentType(), DeliveryMode: amqp.Persistent, MessageId: e.ID, Body: e.Data}
-}
-
-// envelope is the message as the bus writes it.
-func envelope(e eventbus.Event) amqp.Publishing {
-	headers := amqp.Table{"ce-specversion": eventbus.SpecVersion}
-	for name, value := range e.Attributes() {
-		if name != eventbus.AttributeDataContentType {
-			headers["ce-"+name] = value
-		}
-	}
-	p := bare(e)
-	p.Headers, p.Type, p.AppId, p.Timestamp = headers, e.Type, e.Source, e.Time
-	return p
 }
 
 const rawType = "raw.events.placed.v1"
@@ -97,32 +82,11 @@ func (w *world) prepareRaw(b *testing.B) {
 	}
 }
 
-// rawPublish keeps at most window publishes unconfirmed.
 func (w *world) rawPublish(b *testing.B, events []eventbus.Event, window int, message func(eventbus.Event) amqp.Publishing) {
 	b.Helper()
 	ch := w.channel(b)
 	defer ch.Close()
-	if err := ch.Confirm(false); err != nil {
-		b.Fatal(err)
-	}
-	var waiting []*amqp.DeferredConfirmation
-	settle := func(down int) {
-		for len(waiting) > down {
-			if !waiting[0].Wait() {
-				b.Fatal("not confirmed")
-			}
-			waiting = waiting[1:]
-		}
-	}
-	for _, e := range events {
-		confirmation, err := ch.PublishWithDeferredConfirm(w.namespace+".events", rawType, true, false, message(e))
-		if err != nil {
-			b.Fatal(err)
-		}
-		waiting = append(waiting, confirmation)
-		settle(window - 1)
-	}
-	settle(0)
+	rabbitmqtest.Publish(b, ch, w.namespace+".events", rawType, events, window, message)
 }
 
 func (w *world) rawConsume(b *testing.B, count int) {
