@@ -117,7 +117,7 @@ func TestDeadLettersAreListedShownRedrivenAndDiscarded(t *testing.T) {
 	if s := w.orderflow("deadletters", "discard", "--all"); s.code != 1 || !strings.Contains(s.err, "6 events would be given up for good: say --yes") {
 		t.Errorf("discarding many without a word: %+v", s)
 	}
-	for _, unclear := range [][]string{{"redrive"}, {"discard"}, {"redrive", "x", "--all"}, {"redrive", "--all", "--rate", "0"}, {"redrive", "--unrouted", "--all"}} {
+	for _, unclear := range [][]string{{"redrive"}, {"discard"}, {"redrive", "x", "--all"}, {"redrive", "--all", "--rate", "0"}, {"redrive", "--unrouted", "--all"}, {"redrive", "--unrouted", "--rate", "0"}} {
 		if s := w.orderflow(append([]string{"deadletters"}, unclear...)...); s.code != 1 || s.out != "" {
 			t.Errorf("%v: %+v", unclear, s)
 		}

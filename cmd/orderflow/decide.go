@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"orderflow/cmd/orderflow/internal/deadletters"
+	"orderflow/pkg/eventbus"
 )
 
 // decideLetters is what redrive and discard have in common.
@@ -24,12 +25,17 @@ const mostPerSecond = 10_000
 func (c *decideLetters) check() error {
 	filtered := c.Type != "" || c.Subject != "" || c.Status != "" || len(c.Service) > 0
 	switch {
-	case c.Rate < 1 || c.Rate > mostPerSecond:
-		return fmt.Errorf("--rate is from 1 to %d", mostPerSecond)
 	case len(c.IDs) > 0 && (c.All || c.Type != "" || c.Subject != "" || c.Status != ""):
 		return errors.New("name either ids or --all, --type, --subject, --status")
 	case len(c.IDs) == 0 && !c.All && !filtered:
 		return errors.New("name ids, or say which with --service, --type, --subject, --status or --all")
+	}
+	return c.checkRate()
+}
+
+func (c *decideLetters) checkRate() error {
+	if c.Rate < 1 || c.Rate > mostPerSecond {
+		return fmt.Errorf("--rate is from 1 to %d", mostPerSecond)
 	}
 	return nil
 }
@@ -98,7 +104,10 @@ func (c *redriveLetters) Run(ctx context.Context, term terminal) error {
 
 func (c *redriveLetters) unrouted(ctx context.Context, term terminal) error {
 	if len(c.IDs) > 0 || c.All || c.Type != "" || c.Subject != "" || c.Status != "" {
-		return errors.New("--unrouted is about all of them: name nothing else but --dry-run")
+		return errors.New("--unrouted is about all of them: name nothing else but --rate and --dry-run")
+	}
+	if err := c.checkRate(); err != nil {
+		return err
 	}
 	desk, err := c.desk()
 	if err != nil {
@@ -112,11 +121,14 @@ func (c *redriveLetters) unrouted(ctx context.Context, term terminal) error {
 		}
 		return err
 	}
-	published, left, err := desk.RedriveUnrouted(ctx, func(published int) { fmt.Fprintf(term.Out, "%d published\n", published) })
+	done, err := desk.RedriveUnrouted(ctx, c.Rate, func(published int) { fmt.Fprintf(term.Out, "%d published\n", published) })
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(term.Out, "%d were published once more; %d are without a subscriber now\n", published, left)
+	if done.Malformed > 0 {
+		fmt.Fprintf(term.Out, "%d are no events and cannot be published: they are kept in %s\n", done.Malformed, eventbus.Unrouted+eventbus.DeadSuffix)
+	}
+	fmt.Fprintf(term.Out, "%d were published once more; %d are without a subscriber now\n", done.Published, done.Left)
 	return nil
 }
 

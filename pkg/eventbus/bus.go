@@ -10,6 +10,13 @@ import (
 // queue [Unrouted].
 var ErrUnroutable = errors.New("no queue takes this command")
 
+// ErrMalformed is for a handler to return that has handled its batch but for the
+// malformed deliveries in it, which nobody will ever be able to handle: the bus
+// moves those to the queue's dead letters (see [DeadSuffix]), acknowledges the
+// others, and goes on. From the handler of a queue of dead letters, which has
+// none of its own, it is an error like any other.
+var ErrMalformed = errors.New("malformed deliveries are left to a person")
+
 // ErrClosed is returned by every call on a closed bus or subscription.
 var ErrClosed = errors.New("event bus closed")
 

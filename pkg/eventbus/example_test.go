@@ -92,8 +92,8 @@ func ExampleRedrive() {
 	if err != nil {
 		panic(err)
 	}
-	published, err := eventbus.Redrive(ctx, bus)
-	fmt.Println("published again:", published, err)
+	redriven, err := eventbus.Redrive(ctx, bus, 100)
+	fmt.Println("published again:", redriven.Published, err)
 	fmt.Println("crm has", <-heard)
 	// Output:
 	// unrouted: 1 <nil>

@@ -24,9 +24,16 @@ type Unrouted struct {
 type RedrivenUnrouted struct {
 	// Published counts the events that were published once more.
 	Published int `json:"published"`
+	// Malformed counts the messages that are no events and cannot be published.
+	// They are kept apart now, with the dead letters of the unrouted events.
+	Malformed int `json:"malformed"`
 	// Left counts those that are kept now: there was no time for them, or they
 	// found no queue again.
 	Left int `json:"left"`
+}
+
+type redriveUnroutedInput struct {
+	PerSecond int `query:"perSecond" minimum:"0" maximum:"10000" doc:"the most events a second; 0 is as fast as it goes"`
 }
 
 type unroutedOutput struct{ Body Unrouted }
@@ -46,12 +53,12 @@ func (s *Service) serveUnrouted(bus eventbus.Bus) {
 		return &unroutedOutput{Unrouted{Events: events}}, nil
 	})
 	var running sync.Mutex
-	Post(s, "/unrouted/redrive", "Publish them once more, for some seconds at most", func(ctx context.Context, _ *struct{}) (*redrivenOutput, error) {
+	Post(s, "/unrouted/redrive", "Publish them once more, for some seconds at most", func(ctx context.Context, in *redriveUnroutedInput) (*redrivenOutput, error) {
 		if !running.TryLock() {
 			return nil, NewProblem(http.StatusConflict, "redrive-running", "the events are being published already").RetryAfter("1")
 		}
 		defer running.Unlock()
-		published, err := redriveWithin(ctx, bus, redriveFor)
+		done, err := redriveWithin(ctx, bus, in.PerSecond, redriveFor)
 		if err != nil {
 			return nil, err
 		}
@@ -59,7 +66,7 @@ func (s *Service) serveUnrouted(bus eventbus.Bus) {
 		if err != nil {
 			return nil, err
 		}
-		return &redrivenOutput{RedrivenUnrouted{Published: published, Left: left}}, nil
+		return &redrivenOutput{RedrivenUnrouted{Published: done.Published, Malformed: done.Malformed, Left: left}}, nil
 	})
 }
 
@@ -67,15 +74,12 @@ var errEnoughForNow = errors.New("enough for one request")
 
 // redriveWithin is [eventbus.Redrive] for a while; running out of time is no
 // error.
-func redriveWithin(ctx context.Context, bus eventbus.Bus, limit time.Duration) (published int, err error) {
+func redriveWithin(ctx context.Context, bus eventbus.Bus, perSecond int, limit time.Duration) (eventbus.Redriven, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, errEnoughForNow)
 	defer cancel()
-	published, err = eventbus.Redrive(ctx, bus)
-	switch {
-	case err != nil && errors.Is(context.Cause(ctx), errEnoughForNow):
-		return published, nil
-	case errors.Is(err, eventbus.ErrInvalidEvent):
-		return published, NewProblem(http.StatusConflict, "malformed-event", err.Error())
+	done, err := eventbus.Redrive(ctx, bus, perSecond)
+	if errors.Is(context.Cause(ctx), errEnoughForNow) {
+		return done, nil
 	}
-	return published, err
+	return done, err
 }

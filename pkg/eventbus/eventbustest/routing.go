@@ -1,7 +1,9 @@
 package eventbustest
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -17,7 +19,7 @@ func routing() []promise {
 		{"PatternsAddedLaterAreBound", addedIsBound},
 		{"AnEventWithoutSubscriberIsKept", unroutedIsKept},
 		{"WhatWasUnroutedCanBeRedriven", redrive},
-		{"AMalformedMessageEndsARedriveAndStays", redriveMalformed},
+		{"AMalformedMessageIsKeptApartByARedrive", redriveMalformed},
 		{"ACommandWithoutListenerIsAnError", unroutableCommand},
 		{"ACommandReachesItsListener", commandReaches},
 		{"InvalidQueuesAreRefused", invalidQueues},
@@ -124,30 +126,57 @@ func redrive(t *testing.T, h Harness) {
 	eventually(t, "all unrouted", func() bool { return depth(t, bus, eventbus.Unrouted) == 231 })
 	var crm inbox
 	subscribe(t, bus, eventbus.Queue{Name: "crm", Patterns: []string{"order.#"}}, crm.handle)
-	published, err := eventbus.Redrive(within(t), bus)
-	if err != nil || published < 231 {
-		t.Fatalf("redrive: %d, %v; want all 231", published, err)
+	done, err := eventbus.Redrive(within(t), bus, 0)
+	if err != nil || done.Published < 231 {
+		t.Fatalf("redrive: %+v, %v; want all 231", done, err)
 	}
 	crm.await(t, len(events))
 	sameIDs(t, crm.firsts(), ids(events))
 	eventually(t, "the one that nobody wants is back", func() bool { return depth(t, bus, eventbus.Unrouted) == 1 })
-	published, err = eventbus.Redrive(within(t), bus) // and ends, though it always comes back
-	if err != nil || published < 1 {
-		t.Fatalf("redrive again: %d, %v", published, err)
+	done, err = eventbus.Redrive(within(t), bus, 0) // and ends, though it always comes back
+	if err != nil || done.Published < 1 {
+		t.Fatalf("redrive again: %+v, %v", done, err)
 	}
 }
 
 func redriveMalformed(t *testing.T, h Harness) {
 	bus := open(t, h)
-	if published, err := eventbus.Redrive(within(t), bus); published != 0 || err != nil {
-		t.Fatalf("redrive of nothing: %d, %v", published, err)
+	if done, err := eventbus.Redrive(within(t), bus, 0); done != (eventbus.Redriven{}) || err != nil {
+		t.Fatalf("redrive of nothing: %+v, %v", done, err)
 	}
-	h.Inject(t, "nobody.events.wants.v1", []byte("this is no envelope"))
-	eventually(t, "one unrouted", func() bool { return depth(t, bus, eventbus.Unrouted) == 1 })
-	if published, err := eventbus.Redrive(within(t), bus); published != 0 || !errors.Is(err, eventbus.ErrInvalidEvent) {
-		t.Fatalf("redrive: %d, %v; want it to say why not", published, err)
+	// One in front of others, one between them, two at the end.
+	broken := func(n int) {
+		h.Inject(t, "nobody.events.wants.v1", fmt.Appendf(nil, "this is no envelope, %d", n))
 	}
-	eventually(t, "it is still there", func() bool { return depth(t, bus, eventbus.Unrouted) == 1 })
+	events := series("o1", 30)
+	broken(1)
+	publish(t, bus, events[:15]...)
+	broken(2)
+	publish(t, bus, events[15:]...)
+	broken(3)
+	broken(4)
+	eventually(t, "all unrouted", func() bool { return depth(t, bus, eventbus.Unrouted) == 34 })
+	var crm inbox
+	subscribe(t, bus, eventbus.Queue{Name: "crm", Patterns: []string{"order.#"}}, crm.handle)
+	done, err := eventbus.Redrive(within(t), bus, 1000)
+	if want := (eventbus.Redriven{Published: 30, Malformed: 4}); done != want || err != nil {
+		t.Fatalf("redrive: %+v, %v; want %+v", done, err, want)
+	}
+	crm.await(t, len(events))
+	sameIDs(t, crm.firsts(), ids(events))
+	eventually(t, "nothing is left", func() bool { return depth(t, bus, eventbus.Unrouted) == 0 })
+	eventually(t, "they are kept", func() bool { return depth(t, bus, eventbus.Unrouted+eventbus.DeadSuffix) == 4 })
+	// Where there is nothing behind, what is malformed stays too.
+	var dead inbox
+	subscribe(t, bus, eventbus.Queue{Name: eventbus.Unrouted + eventbus.DeadSuffix}, func(ctx context.Context, batch []eventbus.Delivery) error {
+		return errors.Join(dead.handle(ctx, batch), eventbus.ErrMalformed)
+	})
+	eventually(t, "they come again and again", func() bool { return len(dead.deliveries()) > 4 })
+	for _, d := range dead.deliveries() {
+		if d.Malformed == nil || !strings.HasPrefix(string(d.Event.Data), "this is no envelope") {
+			t.Errorf("among the dead letters: %+v", d)
+		}
+	}
 }
 
 func unroutableCommand(t *testing.T, h Harness) {

@@ -110,15 +110,15 @@ func (c *consumer) start(tag string, prefetch int) (chan amqp.Delivery, error) {
 	return arrived, nil
 }
 
-// widen makes a single consumer a wide one. last was handled and is acknowledged
+// widen makes a single consumer a wide one. What it has handled is acknowledged
 // in between: while it is not, the single consumer gets nothing else.
-func (c *consumer) widen(last uint64) error {
+func (c *consumer) widen(acknowledge func() error) error {
 	arrived, err := answered(c.alive, func() (chan amqp.Delivery, error) {
 		c.ending.Store(true)
 		if err := c.ch.Cancel(singleTag, false); err != nil {
 			return nil, fmt.Errorf("end single consumer: %w", err)
 		}
-		if err := c.acknowledge(last); err != nil {
+		if err := acknowledge(); err != nil {
 			return nil, err
 		}
 		return c.start(wideTag, 2*c.batch)
@@ -130,10 +130,24 @@ func (c *consumer) widen(last uint64) error {
 	return nil
 }
 
-// acknowledge covers everything up to last: it came in order and was handled in
-// order. If the channel is gone it goes nowhere, and the broker hands the
-// deliveries out again.
-func (c *consumer) acknowledge(last uint64) error {
+// acknowledge covers the batch that ends with last: it came in order and was
+// handled in order. Those at the positions in dead, which grow, are refused, so
+// that the broker makes them dead letters. If the channel is gone it goes nowhere,
+// and the broker hands the deliveries out again.
+func (c *consumer) acknowledge(last uint64, count int, dead []int) error {
+	first := last - uint64(count) + 1
+	for _, position := range dead {
+		if err := c.ch.Reject(first+uint64(position), false); err != nil {
+			return fmt.Errorf("refuse: %w", err)
+		}
+	}
+	// A tag that was refused must not be named again: the broker would close the channel.
+	for len(dead) > 0 && first+uint64(dead[len(dead)-1]) == last {
+		last, dead = last-1, dead[:len(dead)-1]
+	}
+	if last < first {
+		return nil
+	}
 	if err := c.ch.Ack(last, true); err != nil {
 		return fmt.Errorf("acknowledge: %w", err)
 	}
@@ -159,14 +173,16 @@ func (c *consumer) run(stopping context.Context, s *subscription) error {
 		case suspect && c.wide:
 			return errSuspect
 		}
-		if !s.handler.Until(waiting, s.life.Handling(), batch) {
+		dead, taken := s.handler.Until(waiting, s.life.Handling(), batch)
+		if !taken {
 			continue // next sees that waiting has ended
 		}
-		finish := c.acknowledge
+		acknowledge := func() error { return c.acknowledge(last, len(batch), dead) }
+		finish := acknowledge
 		if !suspect && !c.wide && stopping.Err() == nil {
-			finish = c.widen
+			finish = func() error { return c.widen(acknowledge) }
 		}
-		if err := finish(last); err != nil {
+		if err := finish(); err != nil {
 			c.end(err)
 			return context.Cause(c.alive)
 		}

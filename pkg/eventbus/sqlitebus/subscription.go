@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -179,8 +180,15 @@ func (s *subscription) consume(stopping context.Context) error {
 			continue
 		}
 		s.taken.Store(b.messages[len(b.messages)-1])
-		if !s.handler.Until(stopping, s.life.Handling(), b.deliveries) {
+		dead, taken := s.handler.Until(stopping, s.life.Handling(), b.deliveries)
+		if !taken {
 			return nil
+		}
+		for _, position := range slices.Backward(dead) {
+			if err := s.bury(b.messages[position], "it is malformed"); err != nil {
+				return err
+			}
+			b.messages = slices.Delete(b.messages, position, position+1)
 		}
 		if err := s.acknowledge(b.messages); err != nil {
 			return err

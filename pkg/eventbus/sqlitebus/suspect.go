@@ -45,7 +45,7 @@ func (s *subscription) mayHand(b batch) (bool, error) {
 		return true, nil
 	}
 	if b.lost >= int64(s.bus.lostLimit) {
-		return false, s.bury(first)
+		return false, s.bury(first, fmt.Sprintf("%d consumers were lost while they handled it", b.lost))
 	}
 	s.risked = first
 	return true, s.bus.writer.finish(context.Background(), &job{note: &note{queue: s.id.Load(), message: first}})
@@ -53,7 +53,7 @@ func (s *subscription) mayHand(b batch) (bool, error) {
 
 // bury moves a message to the end of the queue of dead letters. There it gets a
 // new number, because a consumer of that queue may be past the old one.
-func (s *subscription) bury(message int64) error {
+func (s *subscription) bury(message int64, why string) error {
 	ctx := context.Background()
 	queue, dead := s.id.Load(), s.queue.Name+eventbus.DeadSuffix
 	columns := strings.TrimPrefix(messageColumnNames, "seq,")
@@ -82,7 +82,6 @@ func (s *subscription) bury(message int64) error {
 	if err != nil {
 		return fmt.Errorf("move message %d to %s: %w", message, dead, err)
 	}
-	s.bus.log.ErrorContext(ctx, "dead letter: consumers were lost again and again while they handled it",
-		"queue", s.queue.Name, "lost", s.bus.lostLimit, "type", typ, "id", id)
+	s.bus.log.ErrorContext(ctx, "dead letter", "queue", s.queue.Name, "reason", why, "type", typ, "id", id)
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"time"
@@ -88,12 +89,15 @@ func (c *Client) Unrouted(ctx context.Context, service string) (int, error) {
 	return kept.Events, err
 }
 
-// RedriveUnrouted has a service publish those events once more, for as long as one request may take. It returns how
-// many were published and how many are still there, or there again.
-func (c *Client) RedriveUnrouted(ctx context.Context, service string) (published, left int, err error) {
-	var done struct{ Published, Left int }
-	err = c.post(ctx, service, "/unrouted/redrive", nil, &done)
-	return done.Published, done.Left, err
+// RedrivenUnrouted is what a service has done about those events: how many were published once more, how many messages
+// are no events and kept apart now, and how many are still there, or there again.
+type RedrivenUnrouted struct{ Published, Malformed, Left int }
+
+// RedriveUnrouted has a service publish those events once more, no more than perSecond a second, for as long as one
+// request may take.
+func (c *Client) RedriveUnrouted(ctx context.Context, service string, perSecond int) (done RedrivenUnrouted, err error) {
+	err = c.post(ctx, service, fmt.Sprintf("/unrouted/redrive?perSecond=%d", perSecond), nil, &done)
+	return done, err
 }
 
 // IsNotFound tells the answer that there is no such thing from every other failure.

@@ -75,6 +75,30 @@ func TestWorkThatIsInterruptedStopsBetweenTwoLetters(t *testing.T) {
 	}
 }
 
+// One request publishes for some seconds only.
+func TestUnroutedEventsAreRedrivenAtTheRateUntilAllWereThere(t *testing.T) {
+	var asked []string
+	answers := []string{
+		`{"events":10}`, `{"published":4,"malformed":1,"left":5}`, `{"published":4,"malformed":1,"left":2}`,
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked = append(asked, r.Method+" "+r.URL.String())
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = w.Write([]byte(answers[len(asked)-1]))
+	}))
+	t.Cleanup(server.Close)
+	c := client.New(map[string]string{"packing": server.URL}, 1)
+	t.Cleanup(c.Close)
+	done, err := Desk{Client: c, Services: []string{"packing"}}.RedriveUnrouted(t.Context(), 7, func(int) {})
+	if want := (client.RedrivenUnrouted{Published: 8, Malformed: 2, Left: 2}); done != want || err != nil {
+		t.Errorf("%+v, %v; want %+v", done, err, want)
+	}
+	want := []string{"GET /unrouted", "POST /unrouted/redrive?perSecond=7", "POST /unrouted/redrive?perSecond=7"}
+	if !slices.Equal(asked, want) {
+		t.Errorf("asked %q", asked)
+	}
+}
+
 func TestFilterTakesPatternsSubjectsAndStatuses(t *testing.T) {
 	one := letter("1", 1)
 	for _, fits := range []Filter{{}, {Type: "order.#"}, {Type: "order.events.placed.v1", Subject: "s-1", Status: "parked"}} {

@@ -81,24 +81,25 @@ func (d Desk) withBus(ctx context.Context) (service string, events int, err erro
 	return "", 0, ErrNoBus
 }
 
-// RedriveUnrouted publishes the events once more that nobody had subscribed to, those that are there at the beginning.
-// It returns how many were published and how many are there afterwards, those included that found no queue again. tell
-// hears how many were published so far.
-func (d Desk) RedriveUnrouted(ctx context.Context, tell func(published int)) (published, left int, err error) {
+// RedriveUnrouted publishes the events once more that nobody had subscribed to, those that are there at the beginning, no
+// more than perSecond a second. What it returns is of all requests together; among what is left are those that found no
+// queue again. tell hears how many were published so far.
+func (d Desk) RedriveUnrouted(ctx context.Context, perSecond int, tell func(published int)) (client.RedrivenUnrouted, error) {
 	service, events, err := d.withBus(ctx)
 	if err != nil {
-		return 0, 0, err
+		return client.RedrivenUnrouted{}, err
 	}
-	for left = events; published < events; {
-		n, now, err := d.Client.RedriveUnrouted(ctx, service)
-		published, left = published+n, now
+	all := client.RedrivenUnrouted{Left: events}
+	for all.Published+all.Malformed < events {
+		done, err := d.Client.RedriveUnrouted(ctx, service, perSecond)
 		if err != nil {
-			return published, left, inOneLine(service, err)
+			return all, inOneLine(service, err)
 		}
-		if n == 0 {
-			return published, left, fmt.Errorf("%d of %d were published: nothing moves, is another redrive running?", published, events)
+		all.Published, all.Malformed, all.Left = all.Published+done.Published, all.Malformed+done.Malformed, done.Left
+		if done.Published+done.Malformed == 0 {
+			return all, fmt.Errorf("%d of %d were published: nothing moves, is another redrive running?", all.Published, events)
 		}
-		tell(published)
+		tell(all.Published)
 	}
-	return published, left, nil
+	return all, nil
 }

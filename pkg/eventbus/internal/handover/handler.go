@@ -2,9 +2,11 @@ package handover
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -48,24 +50,27 @@ func (h *Handler) Failing() error {
 // true. It reports false, and the batch must not be acknowledged, once waiting
 // ends: no attempt is started after that, while a running one may finish.
 // handling is the context the handler gets.
-func (h *Handler) Until(waiting, handling context.Context, batch []eventbus.Delivery) bool {
+//
+// dead are the positions in the batch of the deliveries that belong with the dead
+// letters instead of being acknowledged, see eventbus.ErrMalformed.
+func (h *Handler) Until(waiting, handling context.Context, batch []eventbus.Delivery) (dead []int, taken bool) {
 	defer h.failing.Store(nil)
 	pauses := Pauses(firstPause, mostPause)
 	for attempt := 1; ; attempt++ {
 		if waiting.Err() != nil {
-			return false
+			return nil, false
 		}
 		h.Count.handed(batch)
 		began := time.Now()
 		err := h.once(handling, batch)
 		h.Count.HandlerTime.Observe(time.Since(began).Seconds(), 1)
-		if err == nil {
+		if err == nil || errors.Is(err, eventbus.ErrMalformed) && !strings.HasSuffix(h.Queue, eventbus.DeadSuffix) {
 			h.Count.handled(batch)
-			return true
+			return malformed(batch, err), true
 		}
 		h.Count.HandlerFailures.Add(1)
 		if handling.Err() != nil {
-			return false // it was told to stop, and said so
+			return nil, false // it was told to stop, and said so
 		}
 		since := time.Now()
 		if f := h.failing.Load(); f != nil {
@@ -76,12 +81,22 @@ func (h *Handler) Until(waiting, handling context.Context, batch []eventbus.Deli
 		h.Log.WarnContext(handling, "handler failed; the batch is kept and handed over again",
 			"queue", h.Queue, "batch", len(batch), "attempt", attempt, "pause", pause.Round(time.Millisecond), "error", err)
 		if !Pause(waiting, pause) {
-			return false
+			return nil, false
 		}
 		for i := range batch {
 			batch[i].Redelivered = true
 		}
 	}
+}
+
+// malformed are the positions of what the handler has left.
+func malformed(batch []eventbus.Delivery, left error) (positions []int) {
+	for i := range batch {
+		if left != nil && batch[i].Malformed != nil {
+			positions = append(positions, i)
+		}
+	}
+	return positions
 }
 
 // once makes a panic an error: one bad line must not end the consumer.

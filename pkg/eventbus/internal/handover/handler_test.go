@@ -21,6 +21,9 @@ func batch() []eventbus.Delivery {
 	return []eventbus.Delivery{{Event: eventbus.Event{ID: "a"}}, {Event: eventbus.Event{ID: "b"}, Redelivered: true}}
 }
 
+// taken leaves out what belongs with the dead letters.
+func taken(_ []int, taken bool) bool { return taken }
+
 func TestPausesGrowAndHaveAnEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var attempts []time.Time
@@ -31,7 +34,7 @@ func TestPausesGrowAndHaveAnEnd(t *testing.T) {
 			}
 			return errors.New("down")
 		})
-		if !h.Until(t.Context(), t.Context(), batch()) {
+		if !taken(h.Until(t.Context(), t.Context(), batch())) {
 			t.Fatal("the batch was given up")
 		}
 		first, last := attempts[1].Sub(attempts[0]), attempts[19].Sub(attempts[18])
@@ -50,7 +53,7 @@ func TestAnHourWithoutDatabaseIsSurvived(t *testing.T) {
 			}
 			return nil
 		})
-		if !h.Until(t.Context(), t.Context(), batch()) {
+		if !taken(h.Until(t.Context(), t.Context(), batch())) {
 			t.Fatal("the batch was given up")
 		}
 		if late := time.Since(back); late > 30*time.Second {
@@ -68,7 +71,7 @@ func TestStoppingEndsAPauseAtOnce(t *testing.T) {
 		attempts := 0
 		h := handler(func(context.Context, []eventbus.Delivery) error { attempts++; return errors.New("down") })
 		done := make(chan bool)
-		go func() { done <- h.Until(waiting, t.Context(), batch()) }()
+		go func() { done <- taken(h.Until(waiting, t.Context(), batch())) }()
 		synctest.Wait()
 		if err := h.Failing(); err == nil || !strings.Contains(err.Error(), "down") {
 			t.Errorf("failing: %v", err)
@@ -92,7 +95,7 @@ func TestAPanicIsAFailedAttempt(t *testing.T) {
 			}
 			return nil
 		})
-		if !h.Until(t.Context(), t.Context(), []eventbus.Delivery{{Event: eventbus.Event{ID: "a"}}}) {
+		if !taken(h.Until(t.Context(), t.Context(), []eventbus.Delivery{{Event: eventbus.Event{ID: "a"}}})) {
 			t.Fatal("the batch was given up")
 		}
 		stats := h.Count.Stats()

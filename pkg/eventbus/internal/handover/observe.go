@@ -2,6 +2,7 @@ package handover
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"orderflow/pkg/eventbus"
@@ -19,12 +20,13 @@ func (c *Counters) Observed(h eventbus.Handler) eventbus.Handler {
 				c.HandlerFailures.Add(1)
 			}
 		}()
-		if err := h(ctx, batch); err != nil {
+		err := h(ctx, batch)
+		if err != nil && !errors.Is(err, eventbus.ErrMalformed) {
 			return err
 		}
 		done = true
 		c.handled(batch)
 		c.Acknowledged.Add(int64(len(batch)))
-		return nil
+		return err
 	}
 }
