@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -130,23 +131,23 @@ func (c *consumer) widen(acknowledge func() error) error {
 	return nil
 }
 
-// acknowledge covers the batch that ends with last: it came in order and was
-// handled in order. Those at the positions in dead, which grow, are refused, so
-// that the broker makes them dead letters. If the channel is gone it goes nowhere,
-// and the broker hands the deliveries out again.
-func (c *consumer) acknowledge(last uint64, count int, dead []int) error {
-	first := last - uint64(count) + 1
-	for _, position := range dead {
-		if err := c.ch.Reject(first+uint64(position), false); err != nil {
+// acknowledge covers a batch: it came in order and was handled in order. Those at
+// the positions in dead are refused, so that the broker makes them dead letters.
+// If the channel is gone it goes nowhere, and the broker hands the deliveries out
+// again.
+func (c *consumer) acknowledge(tags []uint64, dead []int) error {
+	var last uint64
+	for i, tag := range tags {
+		if !slices.Contains(dead, i) {
+			last = tag
+			continue
+		}
+		if err := c.ch.Reject(tag, false); err != nil {
 			return fmt.Errorf("refuse: %w", err)
 		}
 	}
-	// A tag that was refused must not be named again: the broker would close the channel.
-	for len(dead) > 0 && first+uint64(dead[len(dead)-1]) == last {
-		last, dead = last-1, dead[:len(dead)-1]
-	}
-	if last < first {
-		return nil
+	if last == 0 {
+		return nil // a tag that was refused must not be named again: the broker would close the channel
 	}
 	if err := c.ch.Ack(last, true); err != nil {
 		return fmt.Errorf("acknowledge: %w", err)
@@ -163,7 +164,7 @@ func (c *consumer) run(stopping context.Context, s *subscription) error {
 	defer cancel()
 	defer context.AfterFunc(c.alive, cancel)()
 	for {
-		batch, last, suspect := c.next(waiting)
+		batch, tags, suspect := c.next(waiting)
 		switch {
 		case stopping.Err() != nil:
 			return nil
@@ -177,7 +178,7 @@ func (c *consumer) run(stopping context.Context, s *subscription) error {
 		if !taken {
 			continue // next sees that waiting has ended
 		}
-		acknowledge := func() error { return c.acknowledge(last, len(batch), dead) }
+		acknowledge := func() error { return c.acknowledge(tags, dead) }
 		finish := acknowledge
 		if !suspect && !c.wide && stopping.Err() == nil {
 			finish = func() error { return c.widen(acknowledge) }
@@ -192,35 +193,35 @@ func (c *consumer) run(stopping context.Context, s *subscription) error {
 
 // next waits for a delivery and takes what else is there. suspect says that one
 // of them has come back often.
-func (c *consumer) next(waiting context.Context) (batch []eventbus.Delivery, last uint64, suspect bool) {
+func (c *consumer) next(waiting context.Context) (batch []eventbus.Delivery, tags []uint64, suspect bool) {
 	if waiting.Err() != nil {
-		return nil, 0, false
+		return nil, nil, false
 	}
 	take := func(d amqp.Delivery) {
-		batch, last = append(batch, incoming(d)), d.DeliveryTag
+		batch, tags = append(batch, incoming(d)), append(tags, d.DeliveryTag)
 		suspect = suspect || returns(d) >= suspicious
 	}
 	select {
 	case d, ok := <-c.arrived:
 		if !ok || c.alive.Err() != nil {
-			return nil, 0, false // what a dead session left behind comes again
+			return nil, nil, false // what a dead session left behind comes again
 		}
 		take(d)
 	case <-waiting.Done():
-		return nil, 0, false
+		return nil, nil, false
 	}
 	for len(batch) < c.batch {
 		select {
 		case d, ok := <-c.arrived:
 			if !ok {
-				return batch, last, suspect
+				return batch, tags, suspect
 			}
 			take(d)
 		default:
-			return batch, last, suspect
+			return batch, tags, suspect
 		}
 	}
-	return batch, last, suspect
+	return batch, tags, suspect
 }
 
 // returns is how often a quorum queue has had the delivery back.

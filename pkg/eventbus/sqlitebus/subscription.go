@@ -184,10 +184,12 @@ func (s *subscription) consume(stopping context.Context) error {
 		if !taken {
 			return nil
 		}
-		for _, position := range slices.Backward(dead) {
+		for _, position := range dead {
 			if err := s.bury(b.messages[position], "it is malformed"); err != nil {
 				return err
 			}
+		}
+		for _, position := range slices.Backward(dead) {
 			b.messages = slices.Delete(b.messages, position, position+1)
 		}
 		if err := s.acknowledge(b.messages); err != nil {
