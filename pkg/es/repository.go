@@ -35,10 +35,12 @@ type Encoded struct {
 }
 
 // Codec translates the events of one aggregate to and from their stored form.
-// Decode must understand every version ever written.
 type Codec[E any] interface {
+	// Encode writes an event in the newest version of its schema.
 	Encode(ctx context.Context, aggregate uuid.UUID, event E) (Encoded, error)
-	Decode(ctx context.Context, r Recorded) (E, error)
+	// Decode reads every version ever written. One stored event may mean several
+	// events of today, in this order, or none.
+	Decode(ctx context.Context, r Recorded) ([]E, error)
 }
 
 // Repository loads and changes the aggregates of one category. S is the state
@@ -153,16 +155,19 @@ func (r *Repository[S, E]) Update(
 	}
 }
 
-func (r *Repository[S, E]) fold(ctx context.Context, state S, at Revision, events []Recorded) (S, Revision, error) {
-	for _, recorded := range events {
+func (r *Repository[S, E]) fold(ctx context.Context, state S, at Revision, history []Recorded) (S, Revision, error) {
+	for _, recorded := range history {
 		if recorded.Unreadable != nil {
 			return state, at, recorded.Unreadable
 		}
-		event, err := r.codec.Decode(ctx, recorded)
+		events, err := r.codec.Decode(ctx, recorded)
 		if err != nil {
 			return state, at, fmt.Errorf("event %d of %s: %w", recorded.Revision, recorded.Stream, err)
 		}
-		state, at = r.apply(state, event), recorded.Revision
+		for _, event := range events {
+			state = r.apply(state, event)
+		}
+		at = recorded.Revision
 	}
 	return state, at, nil
 }

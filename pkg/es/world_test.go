@@ -41,12 +41,13 @@ func (codec) Encode(_ context.Context, _ uuid.UUID, e added) (es.Encoded, error)
 	return es.Encoded{Type: "added", Version: 1, Data: data}, err
 }
 
-func (codec) Decode(_ context.Context, r es.Recorded) (added, error) {
+func (codec) Decode(_ context.Context, r es.Recorded) ([]added, error) {
 	if r.Type != "added" {
-		return added{}, fmt.Errorf("%s: %w", r.Type, errCodec)
+		return nil, fmt.Errorf("%s: %w", r.Type, errCodec)
 	}
 	var e added
-	return e, json.Unmarshal(r.Data, &e)
+	err := json.Unmarshal(r.Data, &e)
+	return []added{e}, err
 }
 
 type repository = es.Repository[counter, added]

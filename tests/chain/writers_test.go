@@ -27,10 +27,10 @@ func (codec) Encode(_ context.Context, _ uuid.UUID, e number) (es.Encoded, error
 	return es.Encoded{Type: "counted", Version: 1, Data: data}, err
 }
 
-func (codec) Decode(_ context.Context, r es.Recorded) (number, error) {
+func (codec) Decode(_ context.Context, r es.Recorded) ([]number, error) {
 	var data payload
 	err := json.Unmarshal(r.Data, &data)
-	return number(data), err
+	return []number{number(data)}, err
 }
 
 func count(n int, _ number) int { return n + 1 }

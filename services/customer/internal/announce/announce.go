@@ -6,6 +6,7 @@ package announce
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"time"
 
 	"orderflow/pkg/cause"
@@ -63,10 +64,22 @@ type Translator struct{ Codec stored.Codec }
 
 // Translate is the relay's function.
 func (t Translator) Translate(ctx context.Context, r es.Recorded) ([]eventbus.Event, error) {
-	event, err := t.Codec.Decode(ctx, r)
+	events, err := t.Codec.Decode(ctx, r)
 	if err != nil {
 		return nil, err
 	}
+	var announced []eventbus.Event
+	for _, event := range events {
+		announcement, err := announce(r, event)
+		if err != nil {
+			return nil, err
+		}
+		announced = append(announced, announcement)
+	}
+	return announced, nil
+}
+
+func announce(r es.Recorded, event domain.Event) (eventbus.Event, error) {
 	id := r.AggregateID().String()
 	switch e := event.(type) {
 	case domain.Registered:
@@ -77,16 +90,14 @@ func (t Translator) Translate(ctx context.Context, r es.Recorded) ([]eventbus.Ev
 		return announcement(r, AddressChangedV1, e.At, addressChanged{id, address(e.Address), e.At})
 	case domain.Deactivated:
 		return announcement(r, DeactivatedV1, e.At, deactivated{id, e.Reason, e.At})
+	default:
+		return eventbus.Event{}, fmt.Errorf("no announcement of %T", event)
 	}
-	return nil, nil
 }
 
-func announcement(r es.Recorded, typ string, at time.Time, data any) ([]eventbus.Event, error) {
+func announcement(r es.Recorded, typ string, at time.Time, data any) (eventbus.Event, error) {
 	text, err := json.Marshal(data)
-	if err != nil {
-		return nil, err
-	}
-	return []eventbus.Event{{
+	return eventbus.Event{
 		ID:              cause.IntegrationID(r.ID, typ).String(),
 		Source:          "/orderflow/customer",
 		Type:            typ,
@@ -98,5 +109,5 @@ func announcement(r es.Recorded, typ string, at time.Time, data any) ([]eventbus
 		CausationID:     r.ID.String(),
 		TraceParent:     r.Metadata.TraceParent,
 		Sequence:        int64(r.Revision),
-	}}, nil
+	}, err
 }

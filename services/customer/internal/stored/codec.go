@@ -89,7 +89,15 @@ func (c Codec) seal(ctx context.Context, customer uuid.UUID, typ string, at time
 }
 
 // Decode opens and reads every version ever written.
-func (c Codec) Decode(ctx context.Context, r es.Recorded) (domain.Event, error) {
+func (c Codec) Decode(ctx context.Context, r es.Recorded) ([]domain.Event, error) {
+	event, err := c.read(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	return []domain.Event{event}, nil
+}
+
+func (c Codec) read(ctx context.Context, r es.Recorded) (domain.Event, error) {
 	switch r.Type {
 	case Registered, ContactChanged, AddressChanged, Deactivated:
 	default:

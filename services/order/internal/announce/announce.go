@@ -49,10 +49,22 @@ type cancelled struct {
 // Translate is the relay's function: pure, one committed event in, the events
 // that announce it out.
 func Translate(ctx context.Context, r es.Recorded) ([]eventbus.Event, error) {
-	event, err := stored.Codec{}.Decode(ctx, r)
+	events, err := stored.Codec{}.Decode(ctx, r)
 	if err != nil {
 		return nil, err
 	}
+	var announced []eventbus.Event
+	for _, event := range events {
+		announcements, err := announce(r, event)
+		if err != nil {
+			return nil, err
+		}
+		announced = append(announced, announcements...)
+	}
+	return announced, nil
+}
+
+func announce(r es.Recorded, event domain.Event) ([]eventbus.Event, error) {
 	orderID := r.AggregateID().String()
 	switch e := event.(type) {
 	case domain.Placed:

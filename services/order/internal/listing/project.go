@@ -126,12 +126,15 @@ func advance(ctx context.Context, rows map[string]row, events []es.Recorded) (ch
 		if recorded.Revision != current.version+1 {
 			continue
 		}
-		event, err := stored.Codec{}.Decode(ctx, recorded)
+		events, err := stored.Codec{}.Decode(ctx, recorded)
 		if err != nil {
 			gaps = append(gaps, fmt.Errorf("event %d of %s: %w", recorded.Revision, recorded.Stream, err))
 			continue
 		}
-		next := row{domain.Apply(current.state, event), recorded.Revision}
+		next := row{current.state, recorded.Revision}
+		for _, event := range events {
+			next.state = domain.Apply(next.state, event)
+		}
 		rows[id], changed[id] = next, next
 	}
 	return changed, gaps

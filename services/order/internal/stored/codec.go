@@ -83,7 +83,15 @@ func encoded(typ string, version int, data any) (es.Encoded, error) {
 }
 
 // Decode reads every version ever written.
-func (Codec) Decode(_ context.Context, r es.Recorded) (domain.Event, error) {
+func (Codec) Decode(_ context.Context, r es.Recorded) ([]domain.Event, error) {
+	event, err := read(r)
+	if err != nil {
+		return nil, err
+	}
+	return []domain.Event{event}, nil
+}
+
+func read(r es.Recorded) (domain.Event, error) {
 	switch r.Type {
 	case Placed:
 		var data placedV1

@@ -28,9 +28,9 @@ var goldens = []struct {
 	typ     string
 	version int
 	newest  bool // this is what is written today
-	means   domain.Event
+	means   []domain.Event
 }{
-	{stored.Placed, 1, true, domain.Placed{
+	{stored.Placed, 1, true, []domain.Event{domain.Placed{
 		CustomerID: customer,
 		Lines: []domain.Line{
 			{SKU: "mug", Name: `Mug "Grüße"`, Quantity: 2, UnitPrice: domain.Money{Amount: 1250, Currency: "EUR"}},
@@ -38,12 +38,12 @@ var goldens = []struct {
 		},
 		Total: domain.Money{Amount: 2500, Currency: "EUR"},
 		At:    time.Date(2026, 3, 14, 15, 9, 26, 535897932, time.UTC),
-	}},
-	{stored.Packed, 1, true, domain.Packed{At: time.Date(2026, 3, 14, 16, 0, 0, 500_000_000, time.UTC)}},
-	{stored.Dispatched, 1, true, domain.Dispatched{At: time.Date(2026, 3, 15, 8, 0, 0, 0, time.UTC)}},
-	{stored.Cancelled, 1, true, domain.Cancelled{
+	}}},
+	{stored.Packed, 1, true, []domain.Event{domain.Packed{At: time.Date(2026, 3, 14, 16, 0, 0, 500_000_000, time.UTC)}}},
+	{stored.Dispatched, 1, true, []domain.Event{domain.Dispatched{At: time.Date(2026, 3, 15, 8, 0, 0, 0, time.UTC)}}},
+	{stored.Cancelled, 1, true, []domain.Event{domain.Cancelled{
 		CustomerID: customer, Reason: "out of stock", By: domain.ByPacking, At: time.Date(2026, 3, 14, 17, 0, 0, 0, time.UTC),
-	}},
+	}}},
 }
 
 func file(typ string, version int) string {
@@ -57,17 +57,17 @@ func TestEveryVersionEverWrittenIsRead(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			event, err := stored.Codec{}.Decode(t.Context(), recorded(golden.typ, golden.version, string(text)))
+			events, err := stored.Codec{}.Decode(t.Context(), recorded(golden.typ, golden.version, string(text)))
 			if err != nil {
 				t.Fatal(err)
 			}
-			if diff := cmp.Diff(golden.means, event); diff != "" {
+			if diff := cmp.Diff(golden.means, events); diff != "" {
 				t.Error(diff)
 			}
 			if !golden.newest {
 				return
 			}
-			encoded, err := stored.Codec{}.Encode(t.Context(), order, golden.means)
+			encoded, err := stored.Codec{}.Encode(t.Context(), order, golden.means[0])
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -124,8 +124,8 @@ func TestWhatIsNotUnderstoodIsAnError(t *testing.T) {
 		"no metadata":     {Type: stored.Packed, Data: []byte(packed), Metadata: es.Metadata{Version: 1}, Unreadable: es.ErrUnreadable},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if event, err := (stored.Codec{}).Decode(t.Context(), r); err == nil {
-				t.Errorf("taken for %#v", event)
+			if events, err := (stored.Codec{}).Decode(t.Context(), r); err == nil {
+				t.Errorf("taken for %#v", events)
 			}
 		})
 	}
