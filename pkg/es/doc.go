@@ -13,6 +13,7 @@
 //	Store       one connection to the event store, through the official client,
 //	            that outlives any outage of the server
 //	Recorded    an event as the store keeps it, and its metadata
+//	Schemas     the versions events were written in, and what they mean today
 //	Repository  load, decide, append, re-decide
 //	Follow      the committed log from a checkpoint on, for relays and projections
 package es
