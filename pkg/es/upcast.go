@@ -63,7 +63,7 @@ type Schemas []Schema
 // could not be read ([ErrUnreadable]), or when an upcaster fails; the error names
 // type and version, and callers add the stream and the revision.
 func (s Schemas) Upcast(r Recorded) ([]Encoded, error) {
-	if r.Unreadable != nil {
+	if _, known := s.find(r.Type); known && r.Unreadable != nil {
 		return nil, fmt.Errorf("%s: %w", r.Type, r.Unreadable)
 	}
 	steps := 0

@@ -95,7 +95,15 @@ type Packed struct{ At time.Time }
 // Dispatched says that the parcel has left the house.
 type Dispatched struct{ At time.Time }
 
-// Cancelled says that somebody no longer wants the order, or cannot fulfil it.
+// Rejected says that packing cannot fulfil the order. It changes nothing by
+// itself: what follows from it is told by the Cancelled behind it.
+type Rejected struct {
+	Reason string
+	At     time.Time
+}
+
+// Cancelled says that the order is no longer to be fulfilled, by whose decision
+// and why.
 type Cancelled struct {
 	CustomerID string
 	Reason     string
@@ -106,6 +114,7 @@ type Cancelled struct {
 func (Placed) event()     {}
 func (Packed) event()     {}
 func (Dispatched) event() {}
+func (Rejected) event()   {}
 func (Cancelled) event()  {}
 
 // Place opens an order with priced lines.
@@ -173,7 +182,8 @@ func (o Order) Pack(at time.Time) ([]Event, error) {
 	return []Event{Packed{At: at}}, nil
 }
 
-// Reject takes down that packing cannot fulfil the order, which cancels it.
+// Reject takes down that packing cannot fulfil the order, and cancels it for
+// that.
 func (o Order) Reject(reason string, at time.Time) ([]Event, error) {
 	switch o.Status {
 	case StatusUnknown:
@@ -182,7 +192,10 @@ func (o Order) Reject(reason string, at time.Time) ([]Event, error) {
 		return nil, nil
 	case StatusPlaced, StatusPacked:
 	}
-	return []Event{Cancelled{CustomerID: o.CustomerID, Reason: reason, By: ByPacking, At: at}}, nil
+	return []Event{
+		Rejected{Reason: reason, At: at},
+		Cancelled{CustomerID: o.CustomerID, Reason: reason, By: ByPacking, At: at},
+	}, nil
 }
 
 // Dispatch takes down that the parcel has left the house.
@@ -211,6 +224,7 @@ func Apply(o Order, event Event) Order {
 	case Dispatched:
 		o.DispatchedAt = e.At
 		o.Status = StatusDispatched
+	case Rejected:
 	case Cancelled:
 		o.CancelledAt, o.CancelReason = e.At, e.Reason
 		if o.Status != StatusDispatched { // a physical fact wins, in whatever order the two are told

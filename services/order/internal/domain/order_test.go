@@ -25,7 +25,8 @@ var (
 	packed     = domain.Packed{At: at(1)}
 	dispatched = domain.Dispatched{At: at(2)}
 	cancelled  = cancelledBy(domain.ByCustomer, "changed my mind", at(3))
-	rejected   = cancelledBy(domain.ByPacking, "out of stock", at(4))
+	rejected   = domain.Rejected{Reason: "out of stock", At: at(4)}
+	rejection  = []domain.Event{rejected, cancelledBy(domain.ByPacking, "out of stock", at(4))}
 )
 
 func cancelledBy(by domain.Canceller, reason string, when time.Time) domain.Cancelled {
@@ -50,7 +51,7 @@ var histories = map[string][]domain.Event{
 	"dispatched, packing not heard":   {placed, dispatched},
 	"cancelled":                       {placed, cancelled},
 	"cancelled after packing":         {placed, packed, cancelled},
-	"rejected":                        {placed, rejected},
+	"rejected":                        append([]domain.Event{placed}, rejection...),
 	"dispatched although cancelled":   {placed, packed, cancelled, dispatched},
 	"packed after it was cancelled":   {placed, cancelled, packed},
 	"dispatched, cancelled, unpacked": {placed, cancelled, dispatched},
@@ -84,13 +85,13 @@ func TestADecisionDependsOnWhatHappenedBefore(t *testing.T) {
 		{"placed", "pack", pack, then(packed), nil},
 		{"placed", "dispatch", dispatch, then(dispatched), nil},
 		{"placed", "cancel", cancel, then(cancelled), nil},
-		{"placed", "reject", reject, then(rejected), nil},
+		{"placed", "reject", reject, rejection, nil},
 
 		{"packed", "place", place, nothing, domain.ErrAlreadyPlaced},
 		{"packed", "pack", pack, nothing, nil},
 		{"packed", "dispatch", dispatch, then(dispatched), nil},
 		{"packed", "cancel", cancel, then(cancelled), nil},
-		{"packed", "reject", reject, then(rejected), nil},
+		{"packed", "reject", reject, rejection, nil},
 
 		{"dispatched", "place", place, nothing, domain.ErrAlreadyPlaced},
 		{"dispatched", "pack", pack, nothing, nil},

@@ -182,7 +182,7 @@ func TestFactsAreRecordedAsTheyAreTold(t *testing.T) {
 			t.Errorf("sent order at revision %d: %+v", revision, o)
 		}
 		o, revision = w.order(t, refused)
-		if o.Status != domain.StatusCancelled || revision != 1 || o.CancelReason != "out of stock" || !o.CancelledAt.Equal(at.Add(2*time.Minute)) {
+		if o.Status != domain.StatusCancelled || revision != 2 || o.CancelReason != "out of stock" || !o.CancelledAt.Equal(at.Add(2*time.Minute)) {
 			t.Errorf("refused order at revision %d: %+v", revision, o)
 		}
 		events := w.store.Events(t, es.StreamName("order", sent))

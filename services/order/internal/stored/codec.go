@@ -3,6 +3,7 @@ package stored
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -17,26 +18,17 @@ const (
 	Placed     = "order-placed"
 	Packed     = "order-packed"
 	Dispatched = "order-dispatched"
+	Rejected   = "order-rejected"
 	Cancelled  = "order-cancelled"
 )
 
-type moneyV1 struct {
-	Amount   int64  `json:"amount"`
-	Currency string `json:"currency"`
-}
-
-type lineV1 struct {
-	SKU       string  `json:"sku"`
-	Name      string  `json:"name"`
-	Quantity  int64   `json:"quantity"`
-	UnitPrice moneyV1 `json:"unitPrice"`
-}
-
-type placedV1 struct {
-	CustomerID string    `json:"customerId"`
-	Lines      []lineV1  `json:"lines"`
-	Total      moneyV1   `json:"total"`
-	PlacedAt   time.Time `json:"placedAt"`
+// schemas is every version that was ever written.
+var schemas = [...]es.Schema{
+	{Type: Placed, Upcasters: []es.Upcaster{es.UpcastFrom(upcastPlacedV1)}},
+	{Type: Packed},
+	{Type: Dispatched},
+	{Type: Rejected},
+	{Type: Cancelled, Upcasters: []es.Upcaster{es.UpcastFrom(upcastCancelledV1)}},
 }
 
 type packedV1 struct {
@@ -47,13 +39,6 @@ type dispatchedV1 struct {
 	DispatchedAt time.Time `json:"dispatchedAt"`
 }
 
-type cancelledV1 struct {
-	CustomerID  string    `json:"customerId"`
-	Reason      string    `json:"reason"`
-	By          string    `json:"by"`
-	CancelledAt time.Time `json:"cancelledAt"`
-}
-
 // Codec writes and reads the events of orders. It has no state.
 type Codec struct{}
 
@@ -61,17 +46,15 @@ type Codec struct{}
 func (Codec) Encode(_ context.Context, _ uuid.UUID, event domain.Event) (es.Encoded, error) {
 	switch e := event.(type) {
 	case domain.Placed:
-		lines := make([]lineV1, len(e.Lines))
-		for i, line := range e.Lines {
-			lines[i] = lineV1{line.SKU, line.Name, line.Quantity, moneyV1(line.UnitPrice)}
-		}
-		return encoded(Placed, 1, placedV1{e.CustomerID, lines, moneyV1(e.Total), e.At})
+		return encodePlaced(e)
 	case domain.Packed:
 		return encoded(Packed, 1, packedV1{e.At})
 	case domain.Dispatched:
 		return encoded(Dispatched, 1, dispatchedV1{e.At})
+	case domain.Rejected:
+		return encoded(Rejected, 1, rejectedV1{e.Reason, e.At})
 	case domain.Cancelled:
-		return encoded(Cancelled, 1, cancelledV1{e.CustomerID, e.Reason, string(e.By), e.At})
+		return encoded(Cancelled, 2, cancelledV2{e.CustomerID, e.Reason, string(e.By), e.At})
 	default:
 		return es.Encoded{}, fmt.Errorf("no stored form of %T", event)
 	}
@@ -82,55 +65,47 @@ func encoded(typ string, version int, data any) (es.Encoded, error) {
 	return es.Encoded{Type: typ, Version: version, Data: text}, err
 }
 
-// Decode reads every version ever written.
+// Decode reads every version ever written: old ones are upcast first.
 func (Codec) Decode(_ context.Context, r es.Recorded) ([]domain.Event, error) {
-	event, err := read(r)
+	current, err := es.Schemas(schemas[:]).Upcast(r)
 	if err != nil {
 		return nil, err
 	}
-	return []domain.Event{event}, nil
+	events := make([]domain.Event, len(current))
+	for i, c := range current {
+		if events[i], err = decode(c); err != nil {
+			return nil, fmt.Errorf("%s version %d: %w", c.Type, c.Version, err)
+		}
+	}
+	return events, nil
 }
 
-func read(r es.Recorded) (domain.Event, error) {
-	switch r.Type {
+// decode reads the newest version of an event.
+func decode(c es.Encoded) (domain.Event, error) {
+	switch c.Type {
 	case Placed:
-		var data placedV1
-		if err := decode(r, &data); err != nil {
-			return nil, err
-		}
-		lines := make([]domain.Line, len(data.Lines))
-		for i, line := range data.Lines {
-			lines[i] = domain.Line{SKU: line.SKU, Name: line.Name, Quantity: line.Quantity, UnitPrice: domain.Money(line.UnitPrice)}
-		}
-		return domain.Placed{CustomerID: data.CustomerID, Lines: lines, Total: domain.Money(data.Total), At: data.PlacedAt}, nil
+		var data placedV2
+		err := json.Unmarshal(c.Data, &data)
+		return data.event(), err
 	case Packed:
 		var data packedV1
-		err := decode(r, &data)
+		err := json.Unmarshal(c.Data, &data)
 		return domain.Packed{At: data.PackedAt}, err
 	case Dispatched:
 		var data dispatchedV1
-		err := decode(r, &data)
+		err := json.Unmarshal(c.Data, &data)
 		return domain.Dispatched{At: data.DispatchedAt}, err
+	case Rejected:
+		var data rejectedV1
+		err := json.Unmarshal(c.Data, &data)
+		return domain.Rejected{Reason: data.Reason, At: data.RejectedAt}, err
 	case Cancelled:
-		var data cancelledV1
-		err := decode(r, &data)
+		var data cancelledV2
+		err := json.Unmarshal(c.Data, &data)
 		return domain.Cancelled{
 			CustomerID: data.CustomerID, Reason: data.Reason, By: domain.Canceller(data.By), At: data.CancelledAt,
 		}, err
 	default:
-		return nil, fmt.Errorf("unknown event type %q", r.Type)
+		return nil, errors.New("no event is stored as this")
 	}
-}
-
-func decode(r es.Recorded, data any) error {
-	if r.Unreadable != nil {
-		return fmt.Errorf("%s: %w", r.Type, r.Unreadable)
-	}
-	if r.Metadata.Version != 1 {
-		return fmt.Errorf("%s: unknown version %d", r.Type, r.Metadata.Version)
-	}
-	if err := json.Unmarshal(r.Data, data); err != nil {
-		return fmt.Errorf("%s version %d: %w", r.Type, r.Metadata.Version, err)
-	}
-	return nil
 }
