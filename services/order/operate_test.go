@@ -28,7 +28,7 @@ func TestTheTraceTellsEverythingThatHappenedHereToAnOrder(t *testing.T) {
 	}
 	sqldbtest.Eventually(t, "the trace is whole", func() bool {
 		w.Get("/trace/" + id).Want(http.StatusOK).Into(&trace)
-		return len(trace.Items) == 6
+		return len(trace.Items) == 7
 	})
 	found := map[string]item{}
 	for _, i := range trace.Items {
@@ -45,6 +45,9 @@ func TestTheTraceTellsEverythingThatHappenedHereToAnOrder(t *testing.T) {
 	}
 	if i := found["published order.events.placed.v1"]; i.ID != placed.ID || i.CausationID != found["appended order-placed"].ID {
 		t.Errorf("its announcement: %+v", i)
+	}
+	if i := found["published order.events.placed.v2"]; i.ID == "" || i.ID == placed.ID || i.CausationID != found["appended order-placed"].ID {
+		t.Errorf("its announcement in version 2: %+v", i)
 	}
 	if i := found["received packing.events.packed.v1"]; i.ID != packed.ID || i.Attempts != 1 {
 		t.Errorf("what packing said: %+v", i)

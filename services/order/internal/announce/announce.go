@@ -15,28 +15,9 @@ import (
 // The integration events of this service.
 const (
 	PlacedV1    = "order.events.placed.v1"
+	PlacedV2    = "order.events.placed.v2"
 	CancelledV1 = "order.events.cancelled.v1"
 )
-
-type money struct {
-	Amount   int64  `json:"amount"`
-	Currency string `json:"currency"`
-}
-
-type line struct {
-	SKU       string `json:"sku"`
-	Name      string `json:"name"`
-	Quantity  int64  `json:"quantity"`
-	UnitPrice money  `json:"unitPrice"`
-}
-
-type placed struct {
-	OrderID    string    `json:"orderId"`
-	CustomerID string    `json:"customerId"`
-	Lines      []line    `json:"lines"`
-	Total      money     `json:"total"`
-	OccurredAt time.Time `json:"occurredAt"`
-}
 
 type cancelled struct {
 	OrderID    string    `json:"orderId"`
@@ -53,49 +34,52 @@ func Translate(ctx context.Context, r es.Recorded) ([]eventbus.Event, error) {
 	if err != nil {
 		return nil, err
 	}
-	var announced []eventbus.Event
+	a := announcements{of: r}
 	for _, event := range events {
-		announcements, err := announce(r, event)
-		if err != nil {
-			return nil, err
-		}
-		announced = append(announced, announcements...)
+		a.tell(event)
 	}
-	return announced, nil
+	return a.events, a.err
 }
 
-func announce(r es.Recorded, event domain.Event) ([]eventbus.Event, error) {
-	orderID := r.AggregateID().String()
+// announcements collects what announces one committed event. Their ids come from
+// that event and their types, so no type may be in it twice.
+type announcements struct {
+	of     es.Recorded
+	events []eventbus.Event
+	err    error // the first
+}
+
+// tell announces an event. Both versions of placed go out, the older one first:
+// a reader that moves to v2 binds that before it unbinds v1, and so gets at least
+// one of the two for every order.
+func (a *announcements) tell(event domain.Event) {
+	orderID := a.of.AggregateID().String()
 	switch e := event.(type) {
 	case domain.Placed:
-		lines := make([]line, len(e.Lines))
-		for i, l := range e.Lines {
-			lines[i] = line{l.SKU, l.Name, l.Quantity, money(l.UnitPrice)}
-		}
-		return announcement(r, PlacedV1, e.At, placed{orderID, e.CustomerID, lines, money(e.Total), e.At})
+		a.add(PlacedV1, e.At, asV1(orderID, e))
+		a.add(PlacedV2, e.At, asV2(orderID, e))
 	case domain.Cancelled:
-		return announcement(r, CancelledV1, e.At, cancelled{orderID, e.CustomerID, e.Reason, string(e.By), e.At})
-	case domain.Packed, domain.Dispatched:
+		a.add(CancelledV1, e.At, cancelled{orderID, e.CustomerID, e.Reason, string(e.By), e.At})
+	case domain.Packed, domain.Dispatched, domain.Rejected: // told by those who did it
 	}
-	return nil, nil
 }
 
-func announcement(r es.Recorded, typ string, at time.Time, data any) ([]eventbus.Event, error) {
+func (a *announcements) add(typ string, at time.Time, data any) {
 	text, err := json.Marshal(data)
-	if err != nil {
-		return nil, err
+	if err != nil && a.err == nil {
+		a.err = err
 	}
-	return []eventbus.Event{{
-		ID:              cause.IntegrationID(r.ID, typ).String(),
+	a.events = append(a.events, eventbus.Event{
+		ID:              cause.IntegrationID(a.of.ID, typ).String(),
 		Source:          "/orderflow/order",
 		Type:            typ,
-		Subject:         r.AggregateID().String(),
+		Subject:         a.of.AggregateID().String(),
 		Time:            at,
 		DataContentType: "application/json",
 		Data:            text,
-		CorrelationID:   r.Metadata.CorrelationID,
-		CausationID:     r.ID.String(),
-		TraceParent:     r.Metadata.TraceParent,
-		Sequence:        int64(r.Revision),
-	}}, nil
+		CorrelationID:   a.of.Metadata.CorrelationID,
+		CausationID:     a.of.ID.String(),
+		TraceParent:     a.of.Metadata.TraceParent,
+		Sequence:        int64(a.of.Revision),
+	})
 }

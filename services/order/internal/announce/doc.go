@@ -1,4 +1,5 @@
 // Package announce turns the committed events of orders into the integration
-// events other services read. Packing and dispatching are announced by those who
-// did it, so only placing and cancelling are announced here.
+// events other services read. Packing, rejecting and dispatching are announced
+// by those who did it, so only placing and cancelling are announced here:
+// placing in two versions, side by side (docs/versions.md).
 package announce
