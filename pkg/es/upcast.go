@@ -56,15 +56,42 @@ func (s Schema) Newest() int { return len(s.Upcasters) + 1 }
 // nothing is ever written back.
 type Schemas []Schema
 
+// Check says why a stored event cannot be read here whatever its data is: its
+// type or its version is not known, or its metadata could not be read
+// ([ErrUnreadable]). [Schemas.Upcast] checks that too; a codec whose data is sealed
+// asks before it opens it.
+func (s Schemas) Check(r Recorded) error {
+	schema, err := s.of(r.Type, r.Metadata.Version)
+	if schema.Type != "" && r.Unreadable != nil {
+		return fmt.Errorf("%s: %w", r.Type, r.Unreadable)
+	}
+	return err
+}
+
+// of finds the schema of a type. When it knows the type and not the version, it
+// returns an error beside it.
+func (s Schemas) of(typ string, version int) (Schema, error) {
+	for _, schema := range s {
+		switch {
+		case schema.Type != typ:
+		case version < 1 || version > schema.Newest():
+			return schema, fmt.Errorf("%s: unknown version %d, the newest is %d", typ, version, schema.Newest())
+		default:
+			return schema, nil
+		}
+	}
+	return Schema{}, fmt.Errorf("unknown event type %q", typ)
+}
+
 // Upcast returns what a stored event means in the newest versions. An event in
-// its newest version is returned as it is.
+// its newest version is returned as it is. The data of a sealed event has to be
+// opened before.
 //
-// It fails when the type or the version is not known here, when the metadata
-// could not be read ([ErrUnreadable]), or when an upcaster fails; the error names
+// It fails as [Schemas.Check] does, and when an upcaster fails; the error names
 // type and version, and callers add the stream and the revision.
 func (s Schemas) Upcast(r Recorded) ([]Encoded, error) {
-	if _, known := s.find(r.Type); known && r.Unreadable != nil {
-		return nil, fmt.Errorf("%s: %w", r.Type, r.Unreadable)
+	if err := s.Check(r); err != nil {
+		return nil, err
 	}
 	steps := 0
 	for _, schema := range s {
@@ -76,13 +103,11 @@ func (s Schemas) Upcast(r Recorded) ([]Encoded, error) {
 // upcast takes at most so many steps one after the other. There are no more
 // upcasters than that, and none has to be taken twice.
 func (s Schemas) upcast(e Encoded, steps int) ([]Encoded, error) {
-	schema, known := s.find(e.Type)
-	switch newest := schema.Newest(); {
-	case !known:
-		return nil, fmt.Errorf("unknown event type %q", e.Type)
-	case e.Version < 1 || e.Version > newest:
-		return nil, fmt.Errorf("%s: unknown version %d, the newest is %d", e.Type, e.Version, newest)
-	case e.Version == newest:
+	schema, err := s.of(e.Type, e.Version)
+	switch {
+	case err != nil:
+		return nil, err
+	case e.Version == schema.Newest():
 		return []Encoded{e}, nil
 	case steps == 0:
 		return nil, fmt.Errorf("upcast %s from version %d: the upcasters lead round in a circle", e.Type, e.Version)
@@ -100,15 +125,6 @@ func (s Schemas) upcast(e Encoded, steps int) ([]Encoded, error) {
 		current = append(current, upcast...)
 	}
 	return current, nil
-}
-
-func (s Schemas) find(typ string) (Schema, bool) {
-	for _, schema := range s {
-		if schema.Type == typ {
-			return schema, true
-		}
-	}
-	return Schema{}, false
 }
 
 // run recovers from a panic: an upcaster that did not expect what it met must

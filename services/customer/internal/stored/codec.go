@@ -3,6 +3,7 @@ package stored
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -19,6 +20,10 @@ const (
 	AddressChanged = "customer-address-changed"
 	Deactivated    = "customer-deactivated"
 )
+
+// schemas is every version that was ever written. The seal is outside of them:
+// an upcaster gets the data opened, and what it returns is never stored.
+var schemas = [...]es.Schema{{Type: Registered}, {Type: ContactChanged}, {Type: AddressChanged}, {Type: Deactivated}}
 
 // Sealer encrypts and decrypts for one customer at a time; see package vault.
 type Sealer interface {
@@ -90,62 +95,74 @@ func (c Codec) seal(ctx context.Context, customer uuid.UUID, typ string, at time
 
 // Decode opens and reads every version ever written.
 func (c Codec) Decode(ctx context.Context, r es.Recorded) ([]domain.Event, error) {
-	event, err := c.read(ctx, r)
+	known := es.Schemas(schemas[:])
+	if err := known.Check(r); err != nil {
+		return nil, err
+	}
+	opened, err := c.open(ctx, r)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", r.Type, err)
+	}
+	r.Data = opened
+	current, err := known.Upcast(r)
 	if err != nil {
 		return nil, err
 	}
-	return []domain.Event{event}, nil
+	events := make([]domain.Event, len(current))
+	for i, c := range current {
+		if events[i], err = decode(c); err != nil {
+			return nil, fmt.Errorf("%s: %w", c.Type, err)
+		}
+	}
+	return events, nil
 }
 
-func (c Codec) read(ctx context.Context, r es.Recorded) (domain.Event, error) {
-	switch r.Type {
-	case Registered, ContactChanged, AddressChanged, Deactivated:
-	default:
-		return nil, fmt.Errorf("unknown event type %q", r.Type)
+// open returns the data of an event in the clear, which is what upcasters read:
+// the same JSON with the object personal in the place of its sealed form.
+func (c Codec) open(ctx context.Context, r es.Recorded) ([]byte, error) {
+	var event eventV1
+	if err := json.Unmarshal(r.Data, &event); err != nil {
+		return nil, err
 	}
-	at, personal, err := c.open(ctx, r)
+	personal, err := c.Sealer.Open(ctx, r.AggregateID(), r.Type, event.Personal)
 	if err != nil {
 		return nil, err
 	}
-	switch r.Type {
+	return json.Marshal(struct {
+		At       time.Time       `json:"at"`
+		Personal json.RawMessage `json:"personal"`
+	}{event.At, personal})
+}
+
+// decode reads the newest version of an event, opened.
+func decode(c es.Encoded) (domain.Event, error) {
+	var event struct {
+		At       time.Time  `json:"at"`
+		Personal personalV1 `json:"personal"`
+	}
+	if err := json.Unmarshal(c.Data, &event); err != nil {
+		return nil, err
+	}
+	at, personal := event.At, event.Personal
+	switch c.Type {
 	case Registered:
 		if personal.Contact == nil || personal.Address == nil {
-			return nil, fmt.Errorf("%s: contact or address missing", r.Type)
+			return nil, errors.New("contact or address missing")
 		}
 		return domain.Registered{Contact: domain.Contact(*personal.Contact), Address: domain.Address(*personal.Address), At: at}, nil
 	case ContactChanged:
 		if personal.Contact == nil {
-			return nil, fmt.Errorf("%s: contact missing", r.Type)
+			return nil, errors.New("contact missing")
 		}
 		return domain.ContactChanged{Contact: domain.Contact(*personal.Contact), At: at}, nil
 	case AddressChanged:
 		if personal.Address == nil {
-			return nil, fmt.Errorf("%s: address missing", r.Type)
+			return nil, errors.New("address missing")
 		}
 		return domain.AddressChanged{Address: domain.Address(*personal.Address), At: at}, nil
-	default: // Deactivated
+	case Deactivated:
 		return domain.Deactivated{Reason: personal.Reason, At: at}, nil
+	default:
+		return nil, errors.New("no event is stored as this")
 	}
-}
-
-func (c Codec) open(ctx context.Context, r es.Recorded) (time.Time, personalV1, error) {
-	var event eventV1
-	var personal personalV1
-	if r.Unreadable != nil {
-		return event.At, personal, fmt.Errorf("%s: %w", r.Type, r.Unreadable)
-	}
-	if r.Metadata.Version != 1 {
-		return event.At, personal, fmt.Errorf("%s: unknown version %d", r.Type, r.Metadata.Version)
-	}
-	if err := json.Unmarshal(r.Data, &event); err != nil {
-		return event.At, personal, fmt.Errorf("%s: %w", r.Type, err)
-	}
-	text, err := c.Sealer.Open(ctx, r.AggregateID(), r.Type, event.Personal)
-	if err != nil {
-		return event.At, personal, fmt.Errorf("%s: %w", r.Type, err)
-	}
-	if err := json.Unmarshal(text, &personal); err != nil {
-		return event.At, personal, fmt.Errorf("%s: %w", r.Type, err)
-	}
-	return event.At, personal, nil
 }
