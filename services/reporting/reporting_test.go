@@ -20,7 +20,7 @@ const (
 
 func (w *world) place(order string, amount int64) {
 	w.t.Helper()
-	w.hears("order.events.placed.v1", order, 0, map[string]any{"orderId": order, "total": map[string]any{"amount": amount, "currency": "EUR"}})
+	w.hears("order.events.placed.v2", order, 0, map[string]any{"orderId": order, "currency": "EUR", "total": amount})
 }
 
 // text gets a path with an Accept header, as text.

@@ -78,7 +78,12 @@ func drawOrders(r *rapid.T) ([]known, []eventbus.Event) {
 		if rapid.IntRange(0, 5).Draw(r, "placed") > 0 {
 			o.placed = moment.Draw(r, "placed at")
 			o.total = Money{rapid.Int64Range(0, 10_000).Draw(r, "amount"), rapid.SampledFrom([]string{"EUR", "JPY"}).Draw(r, "currency")}
-			events = append(events, placedAt(i, o.placed, o.total.Amount, o.total.Currency))
+			versions := rapid.SampledFrom([][]func(int, time.Time, int64, string) eventbus.Event{
+				{placedAt}, {placedV1At}, {placedV1At, placedAt},
+			}).Draw(r, "versions")
+			for _, version := range versions {
+				events = append(events, version(i, o.placed, o.total.Amount, o.total.Currency))
+			}
 		}
 		if rapid.Bool().Draw(r, "packed") {
 			o.packed = moment.Draw(r, "packed at")

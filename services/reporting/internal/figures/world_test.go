@@ -83,7 +83,12 @@ func event(typ, subject string, sequence int64, at time.Time, data map[string]an
 func orderID(i int) string { return fmt.Sprintf("01928f40-0000-7000-8000-%012d", i) }
 
 func placedAt(i int, at time.Time, amount int64, currency string) eventbus.Event {
-	return event(orderPlaced, orderID(i), 0, at, map[string]any{"orderId": orderID(i), "total": Money{amount, currency}})
+	return event(orderPlaced, orderID(i), 0, at, map[string]any{"orderId": orderID(i), "currency": currency, "total": amount})
+}
+
+// placedV1At is the same fact in the version before.
+func placedV1At(i int, at time.Time, amount int64, currency string) eventbus.Event {
+	return event(orderPlacedV1, orderID(i), 0, at, map[string]any{"orderId": orderID(i), "total": Money{amount, currency}})
 }
 
 func packedAt(i int, at time.Time) eventbus.Event {
