@@ -33,7 +33,7 @@ func busy(t *testing.T) (*stagetest.System, *stagetest.Journey) {
 	}
 	j := system.NewJourney(now.Add(-5 * time.Minute))
 	j.Place(grace, "Enamel mug", 2580)
-	j.Spread("order.events.placed.v1", "packing", "crm", "reporting")
+	j.SpreadPlaced()
 	j.Mail("order-confirmation", "sent")
 	j.After(4*time.Minute + 12*time.Second)
 	j.Pack()
@@ -79,12 +79,12 @@ func TestOrderIsFollowedLive(t *testing.T) {
 	b.so("its address is the order's", `location.hash === "#/orders/`+j.OrderID+`"`)
 	b.so("its row is marked", `document.querySelector("#rows tr").matches("[data-chosen]:has([aria-current])")`)
 	b.so("there is a lane a service", `document.querySelectorAll(".graph .lane").length === 5`)
-	b.so("three things happened, three are awaited", items+` === 3 && `+awaits+` === 3 && `+nodes+` === 6`)
+	b.so("four things happened, three are awaited", items+` === 4 && `+awaits+` === 3 && `+nodes+` === 7`)
 	b.so("the event flies to its readers", `document.querySelectorAll(".graph .flying").length === 3`)
 	b.picture("flying")
 
-	j.Spread("order.events.placed.v1", "packing", "crm", "reporting")
-	b.so("all have it, and packing is waited for", items+` === 6 && `+awaits+` === 1 && `+travels+` === 3`)
+	j.SpreadPlaced()
+	b.so("all have it, and packing is waited for", items+` === 7 && `+awaits+` === 1 && `+travels+` === 3`)
 	b.so("what to do next is said", `document.querySelector(".awaited code").textContent.includes("/jobs/`+j.OrderID+`/pack")`)
 
 	j.After(90 * time.Second)

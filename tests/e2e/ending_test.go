@@ -17,8 +17,8 @@ func rejectedOrderIsCancelled(w *world) {
 	if now := o.Now(); now.CancelledAt.IsZero() || !strings.Contains(now.CancelReason, "Tasse zerbrochen") {
 		w.t.Errorf("cancelled at %v because of %q", now.CancelledAt, now.CancelReason)
 	}
-	if history := o.History(); len(history) != 2 || history[1].Data["by"] != "packing" {
-		w.t.Errorf("the stream does not say that packing cancelled: %+v", history)
+	if history := o.History(); len(history) != 3 || history[1].Type != "order-rejected" || history[2].Data["by"] != "packing" {
+		w.t.Errorf("the stream does not say that packing rejected it, and cancelled it by that: %+v", history)
 	}
 	if job := w.Packer().Sees(o, "rejected"); !strings.Contains(job.Reason, "Tasse zerbrochen") {
 		w.t.Errorf("the job was rejected because of %q", job.Reason)

@@ -150,8 +150,8 @@ func (w *world) everybodyTraces(o order, correlation string) {
 	w.t.Helper()
 	parts := map[string][]string{
 		"order": {
-			"http POST /orders", "appended order-placed", "published order.events.placed.v1", "received packing.events.packed.v1",
-			"appended order-packed", "received dispatch.events.dispatched.v1", "appended order-dispatched", "wrote",
+			"http POST /orders", "appended order-placed", "published order.events.placed.v1", "published order.events.placed.v2",
+			"received packing.events.packed.v1", "appended order-packed", "received dispatch.events.dispatched.v1", "appended order-dispatched", "wrote",
 		},
 		"packing":  {"received order.events.placed.v1", "http POST /jobs/", "published packing.events.packed.v1", "wrote"},
 		"dispatch": {"received packing.events.packed.v1", "http POST /shipments/", "published dispatch.events.dispatched.v1", "wrote"},
@@ -160,7 +160,7 @@ func (w *world) everybodyTraces(o order, correlation string) {
 			"wrote", "mailed",
 		},
 		"reporting": {
-			"received order.events.placed.v1", "received packing.events.packed.v1", "received dispatch.events.dispatched.v1", "wrote",
+			"received order.events.placed.v2", "received packing.events.packed.v1", "received dispatch.events.dispatched.v1", "wrote",
 		},
 	}
 	published, received := map[string]string{}, map[string]string{}

@@ -76,7 +76,7 @@ func (j *Journey) tell(name string, item service.TraceItem) {
 	j.system.Tell(name, j.OrderID, item)
 }
 
-// Place places the order: accepted, recorded and announced.
+// Place places the order: accepted, recorded and announced, in both versions.
 func (j *Journey) Place(customerID, product string, total int64) {
 	j.system.Add(board.Order{
 		OrderID: j.OrderID, CustomerID: customerID, Status: "placed", PlacedAt: j.at,
@@ -88,6 +88,15 @@ func (j *Journey) Place(customerID, product string, total int64) {
 	event := j.Append("order-placed", 0, command)
 	j.After(4100 * time.Microsecond)
 	j.Publish(neighbours.Order, "order.events.placed.v1", 0, event)
+	j.After(10 * time.Microsecond)
+	j.Publish(neighbours.Order, "order.events.placed.v2", 0, event)
+}
+
+// SpreadPlaced delivers the order to those who read that it was placed, each in
+// the version it reads.
+func (j *Journey) SpreadPlaced() {
+	j.Spread("order.events.placed.v1", neighbours.Packing, neighbours.CRM)
+	j.Spread("order.events.placed.v2", neighbours.Reporting)
 }
 
 // Spread delivers an event to its readers, one after the other.

@@ -26,6 +26,7 @@ type Awaited struct {
 // The events of an order, as the console knows them.
 const (
 	placedV1     = "order.events.placed.v1"
+	placedV2     = "order.events.placed.v2" // beside v1, for whoever reads that instead
 	cancelledV1  = "order.events.cancelled.v1"
 	packedV1     = "packing.events.packed.v1"
 	rejectedV1   = "packing.events.rejected.v1"
@@ -37,7 +38,9 @@ const (
 func readersOf(typ string) []string {
 	switch typ {
 	case placedV1:
-		return []string{neighbours.Packing, neighbours.CRM, neighbours.Reporting}
+		return []string{neighbours.Packing, neighbours.CRM}
+	case placedV2:
+		return []string{neighbours.Reporting}
 	case cancelledV1:
 		return []string{neighbours.Packing, neighbours.Dispatch, neighbours.CRM, neighbours.Reporting}
 	case packedV1:

@@ -19,10 +19,11 @@ import (
 )
 
 const (
-	ada     = "0198c0de-0000-7000-8000-0000000000ad"
-	placed  = "order.events.placed.v1"
-	packed  = "packing.events.packed.v1"
-	unknown = "0198c0de-0000-7000-8000-000000000000"
+	ada      = "0198c0de-0000-7000-8000-0000000000ad"
+	placed   = "order.events.placed.v1"
+	placedV2 = "order.events.placed.v2"
+	packed   = "packing.events.packed.v1"
+	unknown  = "0198c0de-0000-7000-8000-000000000000"
 )
 
 func reader(system *stagetest.System) *timeline.Reader {
@@ -53,7 +54,8 @@ func TestEventOnItsWayIsAwaitedByEachOfItsReaders(t *testing.T) {
 	check("placed", "packing travelling", "crm travelling", "reporting travelling")
 	j.Receive("crm", placed)
 	check("crm has it", "packing travelling", "reporting travelling")
-	j.Spread(placed, "packing", "reporting")
+	j.Spread(placed, "packing")
+	j.Spread(placedV2, "reporting")
 	check("all have it", "packing person")
 	j.Pack()
 	check("packed", "order travelling", "dispatch travelling", "crm travelling", "reporting travelling")
@@ -88,13 +90,13 @@ func TestServiceThatIsDownIsNamedAndTheRestIsShown(t *testing.T) {
 	read := reader(system)
 	j := system.NewJourney(time.Now().UTC())
 	j.Place(ada, "Mug", 2580)
-	j.Spread(placed, "packing", "crm", "reporting")
+	j.SpreadPlaced()
 	system.Stop(neighbours.CRM)
 	got := read.Read(t.Context(), j.OrderID)
 	want := []timeline.Answer{
 		{Service: "customer"},
 		{Service: "catalog"},
-		{Service: "order", Items: 3},
+		{Service: "order", Items: 4},
 		{Service: "packing", Items: 1},
 		{Service: "dispatch"},
 		{Service: "crm", Problem: "crm does not answer: connection refused"},
@@ -103,7 +105,7 @@ func TestServiceThatIsDownIsNamedAndTheRestIsShown(t *testing.T) {
 	if diff := cmp.Diff(want, got.Services); diff != "" {
 		t.Error(diff)
 	}
-	if len(got.Items) != 5 || got.Order == nil || got.Order.Status != "placed" {
+	if len(got.Items) != 6 || got.Order == nil || got.Order.Status != "placed" {
 		t.Errorf("%d items, order %+v", len(got.Items), got.Order)
 	}
 }
@@ -146,14 +148,14 @@ func TestWatchedTimelineKeepsThePartOfAServiceThatGoesDown(t *testing.T) {
 	}
 	until("nobody knows it", func(now timeline.Timeline) bool { return !now.Known() })
 	j.Place(ada, "Mug", 2580)
-	until("it is placed", func(now timeline.Timeline) bool { return len(now.Items) == 3 })
+	until("it is placed", func(now timeline.Timeline) bool { return len(now.Items) == 4 })
 	until("its customer has a name", func(now timeline.Timeline) bool { return now.Order.CustomerName == "Ada Lovelace" })
 	system.Stop(neighbours.Order)
 	until("order is down", func(now timeline.Timeline) bool {
-		return now.Services[2].Problem != "" && len(now.Items) == 3 && now.Order != nil
+		return now.Services[2].Problem != "" && len(now.Items) == 4 && now.Order != nil
 	})
 	j.Receive("packing", placed)
-	until("packing goes on", func(now timeline.Timeline) bool { return len(now.Items) == 4 })
+	until("packing goes on", func(now timeline.Timeline) bool { return len(now.Items) == 5 })
 	system.Start(neighbours.Order)
 	until("order is back", func(now timeline.Timeline) bool { return now.Services[2].Problem == "" })
 }
@@ -204,7 +206,7 @@ func TestTimelineOverHTTP(t *testing.T) {
 	j := system.NewJourney(time.Now().UTC())
 	j.Place(ada, "Mug", 2580)
 	status, got := get(t, read, j.OrderID)
-	if status != http.StatusOK || len(got.Items) != 3 || got.Order.CustomerName != "Ada Lovelace" {
+	if status != http.StatusOK || len(got.Items) != 4 || got.Order.CustomerName != "Ada Lovelace" {
 		t.Errorf("%d %+v", status, got)
 	}
 }

@@ -72,11 +72,13 @@ export function lines(list) {
 }
 
 // eventName makes "order placed" of order.events.placed.v1 and of order-placed.
-// What packing and dispatch announce has happened to an order, too.
+// What packing and dispatch announce has happened to an order, too. A version
+// that is published beside the first one says which it is.
 export function eventName(type) {
   const parts = type.split(".");
   if (parts.length < 4) return type.replaceAll("-", " ").replaceAll("_", " ");
-  const name = parts.slice(2, -1).join(" ").replaceAll("_", " ");
+  const version = parts.at(-1);
+  const name = parts.slice(2, -1).join(" ").replaceAll("_", " ") + (version === "v1" ? "" : ` (${version})`);
   if (parts[1] === "commands") return `command ${name}`;
   return `${["packing", "dispatch"].includes(parts[0]) ? "order" : parts[0]} ${name}`;
 }
