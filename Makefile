@@ -91,6 +91,14 @@ BENCH ?= .
 BENCHTIME ?= 1s
 COUNT ?= 1
 
+.PHONY: contracts-check
+contracts-check: ## Find what the contracts promised before and do not keep (BASE=commit; where this change left the trunk)
+	@scripts/contracts.sh $(BASE)
+
+.PHONY: contracts-record
+contracts-record: ## Record what the contracts have grown by; refuses any other change
+	@go run ./scripts/contracts --record
+
 .PHONY: readme
 readme: ## Run the commands of README.md on a fresh embedded system
 	scripts/readme.sh README.md
@@ -101,7 +109,7 @@ size: ## Count the lines of code, of tests, and the files
 
 .PHONY: help
 help: ## Show this list
-	@awk 'BEGIN {FS = ":.*## "} /^##@ / {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
+	@awk 'BEGIN {FS = ":.*## "} /^##@ / {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
 
 # The tools keep their version in their name, so that another version here is another file.
 $(BIN)/golangci-lint-$(GOLANGCI_LINT_VERSION):

@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-//go:embed *.schema.json samples
+//go:embed *.schema.json samples readers.json
 var files embed.FS
 
 const suffix = ".schema.json"
@@ -101,4 +101,19 @@ func Samples(typ string) (map[string][]byte, error) {
 		samples[strings.TrimSuffix(entry.Name(), ".json")] = text
 	}
 	return samples, nil
+}
+
+// Readers lists the services that read events of a type, as readers.json has it;
+// none when nobody does, or when there is no such type. A type may be retired when
+// nobody reads it any more.
+func Readers(typ string) []string {
+	text, err := files.ReadFile("readers.json")
+	if err != nil {
+		panic(err) // it is embedded
+	}
+	var readers map[string][]string
+	if err := json.Unmarshal(text, &readers); err != nil {
+		panic(fmt.Errorf("readers.json: %w", err)) // the same
+	}
+	return readers[typ]
 }

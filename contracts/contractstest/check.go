@@ -110,6 +110,31 @@ func agreement(e eventbus.Event) error {
 	return errors.Join(wrong...)
 }
 
+// Reads returns the samples of all types that a service reads, and marks the test
+// as failed when those are not the types that the contracts list it as a reader
+// of. patterns are what the service subscribes to.
+func Reads(t testing.TB, service string, patterns []string) []eventbus.Event {
+	t.Helper()
+	var samples []eventbus.Event
+	for _, typ := range contracts.Types() {
+		listed, read := slices.Contains(contracts.Readers(typ), service), slices.Contains(patterns, typ)
+		switch {
+		case listed && !read:
+			t.Errorf("%s is listed as a reader of %s, and has no handler for it", service, typ)
+		case read && !listed:
+			t.Errorf("%s has a handler for %s, and is not listed as a reader of it in contracts/readers.json", service, typ)
+		case read:
+			samples = append(samples, Samples(t, typ)...)
+		}
+	}
+	for _, pattern := range patterns {
+		if !slices.Contains(contracts.Types(), pattern) {
+			t.Errorf("%s has a handler for %s, which has no contract", service, pattern)
+		}
+	}
+	return samples
+}
+
 // Samples returns the samples of a type, in the order of their names. It ends
 // the test when there are none.
 func Samples(t testing.TB, typ string) []eventbus.Event {

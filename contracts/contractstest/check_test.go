@@ -183,6 +183,32 @@ func TestValidFailsTheTestOfAPublisherThatBreaksAContract(t *testing.T) {
 	}
 }
 
+// A reader that the list does not know of would not be asked before a type is
+// retired, and one that no longer is keeps it alive.
+func TestReadsFailsTheTestOfAReaderThatIsNotOnTheList(t *testing.T) {
+	const listed = "catalog.events.price_changed.v1"
+	right := []string{"customer.events.created.v1", "customer.events.contact_changed.v1", "customer.events.address_changed.v1"}
+	right = append(right, "order.events.cancelled.v1", "packing.events.packed.v1")
+	for what, test := range map[string]struct {
+		patterns []string
+		failures int
+	}{
+		"as listed":       {right, 0},
+		"one is missing":  {right[1:], 1},
+		"one is too many": {append(right[:5:5], listed), 1},
+		"no contract":     {append(right[:5:5], "order.events.lost.v1"), 1},
+	} {
+		recorder := &failures{TB: t}
+		samples := contractstest.Reads(recorder, "dispatch", test.patterns)
+		if recorder.count != test.failures {
+			t.Errorf("%s: %d failures, want %d", what, recorder.count, test.failures)
+		}
+		if len(samples) < 4*2 {
+			t.Errorf("%s: only %d samples", what, len(samples))
+		}
+	}
+}
+
 type failures struct {
 	testing.TB
 
