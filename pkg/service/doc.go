@@ -55,6 +55,7 @@
 //	orderflow_queue_depth                   events waiting in the service's queue
 //	orderflow_queue_dead_depth              events the broker has given up on, not parked yet
 //
+//	orderflow_inbox_reads                   1 for each type of event that the service subscribes to
 //	orderflow_inbox_handled_total           events whose effect committed
 //	orderflow_inbox_handler_seconds         histogram: one call of a handler, failed ones included
 //	orderflow_inbox_lag_seconds             histogram: from the event's own time to the commit of its effect

@@ -149,7 +149,7 @@ func TestAServiceOfAllPartsStartsOnNothingAndStops(t *testing.T) {
 	metrics := w.ask(http.MethodGet, "/metrics", "").body
 	for _, line := range []string{
 		`orderflow_service_info{service="test"} 1`, "orderflow_bus_published_total 0", "orderflow_bus_unrouted 0", "orderflow_queue_depth 0",
-		"orderflow_inbox_handled_total 0", "orderflow_inbox_held 0", "orderflow_inbox_parked 0", "orderflow_outbox_pending 0",
+		`orderflow_inbox_reads{type="order.events.placed.v1"} 1`, "orderflow_inbox_handled_total 0", "orderflow_inbox_held 0", "orderflow_inbox_parked 0", "orderflow_outbox_pending 0",
 		"orderflow_outbox_failures_total 0", "orderflow_outbox_streaming 0", "orderflow_outbox_slot_kept_bytes 0",
 		"orderflow_bus_blocked 0", `orderflow_http_request_duration_seconds_count{method="GET",route="/livez",status="200"}`, "go_goroutines",
 	} {

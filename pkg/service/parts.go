@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"orderflow/pkg/eventbus"
 	"orderflow/pkg/histogram"
 	"orderflow/pkg/inbox"
@@ -49,8 +51,16 @@ func (s *Service) queueMetrics(bus eventbus.Bus) {
 		func(ctx context.Context) (int, error) { return bus.Depth(ctx, s.name+eventbus.DeadSuffix) })
 }
 
-// inboxMetrics shows what this service did with the events it got.
+// inboxMetrics shows what this service reads, and what it did with the events it
+// got.
 func (s *Service) inboxMetrics(in *inbox.Inbox) {
+	reads := prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "orderflow_inbox_reads", Help: "1 for each type of event that the service subscribes to.",
+	}, []string{"type"})
+	for _, pattern := range in.Patterns() {
+		reads.WithLabelValues(pattern).Set(1)
+	}
+	s.Metrics.MustRegister(reads)
 	type stats = inbox.Stats
 	show(s, func(context.Context) (stats, error) { return in.Stats(), nil },
 		counter("orderflow_inbox_handled_total", "Events whose effect committed.", func(i stats) int64 { return i.Handled }),

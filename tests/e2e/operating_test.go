@@ -3,8 +3,13 @@ package e2e
 import (
 	"fmt"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/google/go-cmp/cmp"
+
+	"orderflow/contracts"
 )
 
 // everyServiceCanBeOperated looks at what is there for people who run it.
@@ -49,10 +54,35 @@ func everyServiceCanBeOperated(w *world) {
 			return nil
 		})
 	}
+	w.everybodyReadsWhatTheContractsSay()
 	w.methodsAreNamed(o)
 	page := w.call(request{service: "console", method: http.MethodGet, path: "/"})
 	if err := page.must(http.StatusOK); err != nil || !strings.HasPrefix(page.header.Get("Content-Type"), "text/html") {
 		w.t.Errorf("the page of the console is %s: %v", page.header.Get("Content-Type"), err)
+	}
+}
+
+// everybodyReadsWhatTheContractsSay compares the types that services have
+// subscribed to with the readers that the contracts list, which is whom a change
+// of a type has to be agreed with.
+func (w *world) everybodyReadsWhatTheContractsSay() {
+	w.t.Helper()
+	listed := map[string][]string{}
+	for _, typ := range contracts.Types() {
+		for _, reader := range contracts.Readers(typ) {
+			listed[reader] = append(listed[reader], typ)
+		}
+	}
+	for service := range w.urls {
+		a := w.call(request{service: service, method: http.MethodGet, path: "/metrics"})
+		var read []string
+		for _, match := range regexp.MustCompile(`(?m)^orderflow_inbox_reads\{type="([^"]+)"\} 1$`).FindAllSubmatch(a.body, -1) {
+			read = append(read, string(match[1]))
+		}
+		slices.Sort(read)
+		if diff := cmp.Diff(listed[service], read); diff != "" {
+			w.t.Errorf("what %s reads (-contracts/readers.json +/metrics): %s", service, diff)
+		}
 	}
 }
 

@@ -187,9 +187,7 @@ func TestEventAboutNothingThatCouldBeFoundIsLeftToAPerson(t *testing.T) {
 
 func TestEverySampleOfWhatIsReadIsTakenIn(t *testing.T) {
 	w := newWorld(t, sqldbtest.SQLite(t), true)
-	for _, typ := range w.in.Patterns() {
-		w.deliver(t, contractstest.Samples(t, typ)...)
-	}
+	w.deliver(t, contractstest.Reads(t, "crm", w.in.Patterns())...)
 	if held, parked, err := w.in.Backlog(t.Context()); held+parked != 0 || err != nil {
 		t.Errorf("%d held, %d parked, %v", held, parked, err)
 	}

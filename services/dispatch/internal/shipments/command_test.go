@@ -101,6 +101,15 @@ func TestWhoHeardNothingAsksAgainAndIsAnnouncedOnce(t *testing.T) {
 	})
 }
 
+func TestEverySampleOfWhatIsReadIsTakenIn(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		w.deliver(t, contractstest.Reads(t, "dispatch", w.inboxes[0].Patterns())...)
+		if held, parked, err := w.inboxes[0].Backlog(t.Context()); held+parked != 0 || err != nil {
+			t.Errorf("%d held, %d parked, %v", held, parked, err)
+		}
+	})
+}
+
 func TestEverySampleOfWhatIsReadIsUnderstood(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		for _, e := range contractstest.Samples(t, orderPacked) {
