@@ -87,11 +87,12 @@ func TestTheReadersAreTheOnesOfTheTable(t *testing.T) {
 	for _, typ := range contracts.Types() {
 		readers := contracts.Readers(typ)
 		owner := strings.TrimPrefix(contracts.Source(typ), "/orderflow/")
-		if row := fmt.Sprintf("| `%s` | %s | %s |", typ, owner, strings.Join(readers, ", ")); !strings.Contains(string(readme), row) {
-			t.Errorf("the table has no row %s", row)
+		who := strings.Join(readers, ", ")
+		if who == "" {
+			who = "nobody any more"
 		}
-		if len(readers) == 0 {
-			t.Errorf("nobody reads %s", typ)
+		if row := fmt.Sprintf("| `%s` | %s | %s |", typ, owner, who); !strings.Contains(string(readme), row) {
+			t.Errorf("the table has no row %s", row)
 		}
 		for _, service := range append(readers, owner) {
 			if _, err := os.Stat(filepath.Join("..", "services", service)); err != nil {
