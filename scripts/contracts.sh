@@ -23,6 +23,12 @@ left_trunk() {
 }
 
 base=${1:-}
+if [ -z "$base" ] && [ -e .git ]; then
+  git rev-parse --git-dir >/dev/null # which says why, where git does not read it
+  if [ "$(git rev-parse --is-shallow-repository)" = true ]; then
+    echo "the history is cut off (a shallow clone): fetch it, or name a BASE" >&2
+  fi
+fi
 if [ -z "$base" ]; then
   base=$(left_trunk 2>/dev/null)
 fi

@@ -17,5 +17,8 @@
 // left the house while its cancellation was on the way is dispatched, and keeps
 // the time of the cancellation.
 //
+// A rejection is told by two events: the fact, Rejected, and what follows from
+// it, Cancelled. Only the second changes the order.
+//
 // No personal data is kept here: an order knows its customer by id only.
 package domain

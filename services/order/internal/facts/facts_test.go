@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 
@@ -199,6 +200,26 @@ func TestFactsAreRecordedAsTheyAreTold(t *testing.T) {
 			t.Error(diff)
 		}
 	})
+}
+
+// A release that wrote a rejection as one event has died before it acknowledged
+// the fact. The first of the two events of today has the id of that one.
+func TestARejectionThatAnEarlierReleaseRecordedIsNotRecordedAgain(t *testing.T) {
+	w := newWorld(t, sqldbtest.SQLite(t))
+	id := w.place(t)
+	stream, fact := es.StreamName("order", id), rejected(t, id)
+	w.store.Append(t, stream, esdb.EventData{
+		EventID: cause.Of(fact).EventID(stream, 0), EventType: "order-cancelled", ContentType: esdb.ContentTypeJson,
+		Data:     []byte(`{"customerId":"` + customer + `","reason":"out of stock","by":"packing","cancelledAt":"2026-03-14T15:11:26Z"}`),
+		Metadata: []byte(`{"version":1}`),
+	})
+	w.tell(t, fact)
+	if o, revision := w.order(t, id); revision != 1 || o.Status != domain.StatusCancelled {
+		t.Errorf("at revision %d: %+v", revision, o)
+	}
+	if held, parked := w.backlog(t); held+parked > 0 {
+		t.Errorf("%d held, %d parked", held, parked)
+	}
 }
 
 // Once in the same batch, once in a later one, and once when the inbox has lost
