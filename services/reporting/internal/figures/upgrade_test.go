@@ -177,7 +177,7 @@ func openRabbitMQ(t *testing.T) eventbus.Bus {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, queue := range []string{"reporting", "reporting.dead", "reporting.bindings", "unrouted"} {
+		for _, queue := range []string{"reporting", "reporting.dead", "reporting.bindings", "unrouted", "unrouted.dead"} {
 			if _, err := ch.QueueDelete(namespace+"."+queue, false, false, false); err != nil {
 				t.Error(err)
 			}
