@@ -56,10 +56,18 @@ func read(name string) ([]byte, error) {
 	return text, err
 }
 
-// Source returns the source that events of a type carry: only the service
-// whose name the type starts with publishes it.
+// Source returns the source that events of a type carry. Only one publishes a
+// type: the service whose name it starts with, unless the keyword x-source of the
+// schema names another source, as for a command, which is sent to the service
+// that it is named after.
 func Source(typ string) string {
 	service, _, _ := strings.Cut(typ, ".")
+	var schema struct {
+		Source string `json:"x-source"`
+	}
+	if text, err := Schema(typ); err == nil && json.Unmarshal(text, &schema) == nil && schema.Source != "" {
+		return schema.Source
+	}
 	return "/orderflow/" + service
 }
 

@@ -1,5 +1,17 @@
 // Package order takes orders: over HTTP, priced from its own copies of products
-// and customers, each kept as a stream of events.
+// and customers, each kept as a stream of events, and watches them until they are
+// delivered or undone.
+//
+// Settings besides those of every service, as durations such as 90m:
+//
+//	ORDER_PACK_WITHIN                4h    after placing: then it counts as delayed
+//	ORDER_CANCEL_UNPACKED_AFTER      72h   after placing: then it is cancelled
+//	ORDER_DISPATCH_WITHIN            24h   after packing: then it counts as delayed
+//	ORDER_CANCEL_UNDISPATCHED_AFTER  168h  after packing: then it is cancelled
+//	ORDER_DEADLINES_REST             1m    after a start no deadline counts for so long
+//
+// Metrics besides those of every service: orderflow_fulfilment_overdue and
+// orderflow_fulfilment_aside, which should both be 0.
 package order
 
 import (
@@ -16,6 +28,7 @@ import (
 	"orderflow/services/order/internal/copies"
 	"orderflow/services/order/internal/domain"
 	"orderflow/services/order/internal/facts"
+	"orderflow/services/order/internal/fulfilment"
 	"orderflow/services/order/internal/listing"
 	"orderflow/services/order/internal/stored"
 	"orderflow/services/order/internal/web"
@@ -27,6 +40,10 @@ var migrations embed.FS
 // Run runs the service until ctx ends.
 func Run(ctx context.Context, host service.Host) error {
 	svc, err := service.New("order", "127.0.0.1:8082", host)
+	if err != nil {
+		return err
+	}
+	waits, err := fulfilment.Load(host)
 	if err != nil {
 		return err
 	}
@@ -44,18 +61,28 @@ func Run(ctx context.Context, host service.Host) error {
 	in := inbox.New(db, "order", svc.Log, inbox.Options{
 		Outage: func(err error) bool { return errors.Is(err, es.ErrUnavailable) },
 	})
+	manager := fulfilment.New(fulfilment.Config{
+		DB: db, Store: store, Orders: orders, Settings: waits, Log: svc.Log, Unheard: in.Unsettled,
+		Waiting: func(ctx context.Context) (int, error) { return bus.Depth(ctx, "order") },
+	})
+	svc.Loop("fulfilment", manager.Run)
+	svc.Gauge("orderflow_fulfilment_overdue", "Deadlines of orders that have passed and are not dealt with yet.", manager.Overdue)
+	svc.Gauge("orderflow_fulfilment_aside", "Orders whose process could not go on and is tried again.", manager.Aside)
+
 	prices.Register(in)
 	facts.Register(in, orders)
+	manager.Register(in)
 	svc.Consume(bus, in)
 
 	announcer := relay.New(relay.Config{
-		Name: "order", Store: store, Prefixes: []string{"order-"}, DB: db, Bus: bus, Translate: announce.Translate, Log: svc.Log,
+		Name: "order", Store: store, Prefixes: []string{"order-", fulfilment.Category + "-"}, DB: db, Bus: bus,
+		Translate: announce.Translate, Log: svc.Log,
 	})
 	svc.Relay(announcer)
 
-	api := &web.API{Orders: orders, Store: store, Copies: prices, Listing: list}
+	api := &web.API{Orders: orders, Store: store, Copies: prices, Listing: list, Processes: manager}
 	api.Register(svc)
-	svc.ServeTrace(api.TraceStream, service.TraceInbox(in), service.TraceRelay(announcer), api.TraceRow)
+	svc.ServeTrace(api.TraceStreams, service.TraceInbox(in), service.TraceRelay(announcer), api.TraceRow, manager.Trace)
 	svc.ServeLedger(web.Ledger(list))
 	svc.ServeDeadLetters(service.InboxBox{Inbox: in}, service.RelayBox{Relay: announcer})
 	return svc.Run(ctx)

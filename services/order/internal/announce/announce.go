@@ -3,12 +3,14 @@ package announce
 import (
 	"context"
 	"encoding/json"
+	"strings"
 	"time"
 
 	"orderflow/pkg/cause"
 	"orderflow/pkg/es"
 	"orderflow/pkg/eventbus"
 	"orderflow/services/order/internal/domain"
+	"orderflow/services/order/internal/fulfilment"
 	"orderflow/services/order/internal/stored"
 )
 
@@ -30,6 +32,9 @@ type cancelled struct {
 // Translate is the relay's function: pure, one committed event in, the events
 // that announce it out.
 func Translate(ctx context.Context, r es.Recorded) ([]eventbus.Event, error) {
+	if strings.HasPrefix(r.Stream, fulfilment.Category+"-") {
+		return ofProcess(ctx, r)
+	}
 	events, err := stored.Codec{}.Decode(ctx, r)
 	if err != nil {
 		return nil, err

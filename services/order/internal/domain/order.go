@@ -198,6 +198,22 @@ func (o Order) Reject(reason string, at time.Time) ([]Event, error) {
 	}, nil
 }
 
+// Expire gives an order up because it waits where it did when a deadline passed
+// too long ago: as placed, or as packed. One that has moved on meanwhile stays.
+func (o Order) Expire(waitsAs Status, reason string, at time.Time) ([]Event, error) {
+	switch o.Status {
+	case StatusUnknown:
+		return nil, ErrNotPlaced
+	case StatusDispatched, StatusCancelled:
+		return nil, nil
+	case StatusPlaced, StatusPacked:
+	}
+	if o.Status != waitsAs {
+		return nil, nil
+	}
+	return []Event{Cancelled{CustomerID: o.CustomerID, Reason: reason, By: ByDeadline, At: at}}, nil
+}
+
 // Dispatch takes down that the parcel has left the house.
 func (o Order) Dispatch(at time.Time) ([]Event, error) {
 	if o.Status == StatusUnknown {

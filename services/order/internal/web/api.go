@@ -13,6 +13,7 @@ import (
 	"orderflow/pkg/service"
 	"orderflow/services/order/internal/copies"
 	"orderflow/services/order/internal/domain"
+	"orderflow/services/order/internal/fulfilment"
 	"orderflow/services/order/internal/listing"
 )
 
@@ -25,6 +26,8 @@ type API struct {
 	Store   *es.Store
 	Copies  *copies.Copies
 	Listing *listing.Listing
+	// Processes are those of orders, one each.
+	Processes *fulfilment.Manager
 }
 
 // Register adds the operations.
@@ -35,6 +38,7 @@ func (a *API) Register(svc *service.Service) {
 	service.Get(svc, "/orders", "Orders, newest first; the list may lag", a.list)
 	service.Post(svc, "/orders/{orderId}/cancel", "Cancel an order that has not left the house", a.cancel)
 	service.Get(svc, "/orders/{orderId}/history", "What happened to an order, by revision", a.history)
+	service.Get(svc, "/orders/{orderId}/fulfilment", "Where the process of an order stands, and until when it waits", a.process)
 }
 
 func (a *API) get(ctx context.Context, in *orderInput) (*orderOutput, error) {

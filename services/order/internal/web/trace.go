@@ -8,22 +8,24 @@ import (
 
 	"orderflow/pkg/es"
 	"orderflow/pkg/service"
+	"orderflow/services/order/internal/fulfilment"
 	"orderflow/services/order/internal/listing"
 )
 
-// TraceStream tells what the order's own stream says: the requests behind its
-// events, and the events.
-func (a *API) TraceStream(ctx context.Context, orderID string) ([]service.TraceItem, error) {
+// TraceStreams tells what the streams of the order and of its process say: the
+// requests behind their events, and the events.
+func (a *API) TraceStreams(ctx context.Context, orderID string) ([]service.TraceItem, error) {
 	id, err := uuid.Parse(orderID)
 	if err != nil {
 		return nil, nil //nolint:nilerr // no order has such an id
 	}
-	events, err := a.Store.ReadStream(ctx, es.StreamName("order", id), 0)
-	if errors.Is(err, es.ErrNotFound) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
+	var events []es.Recorded
+	for _, category := range []string{"order", fulfilment.Category} {
+		more, err := a.Store.ReadStream(ctx, es.StreamName(category, id), 0)
+		if err != nil && !errors.Is(err, es.ErrNotFound) {
+			return nil, err
+		}
+		events = append(events, more...)
 	}
 	var items []service.TraceItem
 	for _, e := range events {

@@ -1,0 +1,57 @@
+package announce
+
+import (
+	"context"
+	"time"
+
+	"orderflow/pkg/es"
+	"orderflow/pkg/eventbus"
+	"orderflow/services/order/internal/fulfilment"
+)
+
+// What the processes of orders have to say.
+const (
+	DelayedV1       = "order.events.delayed.v1"
+	ReturnToStockV1 = "packing.commands.return_to_stock.v1"
+)
+
+// FulfilmentSource is the source of what processes say. Their streams count
+// their own revisions, so the sequences of an order and of its process must not
+// be taken for one another: they are two sources with the same subject.
+const FulfilmentSource = "/orderflow/fulfilment"
+
+type delayed struct {
+	OrderID    string    `json:"orderId"`
+	CustomerID string    `json:"customerId"`
+	Stage      string    `json:"stage"`
+	DueAt      time.Time `json:"dueAt"`
+	OccurredAt time.Time `json:"occurredAt"`
+}
+
+type returnToStock struct {
+	OrderID    string    `json:"orderId"`
+	Reason     string    `json:"reason"`
+	OccurredAt time.Time `json:"occurredAt"`
+}
+
+// ofProcess is Translate for an event of a process.
+func ofProcess(ctx context.Context, r es.Recorded) ([]eventbus.Event, error) {
+	e, err := fulfilment.Codec{}.Decode(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	orderID := r.AggregateID().String()
+	var said []eventbus.Event
+	switch e.Name {
+	case fulfilment.Delayed:
+		said, err = announcement(r, DelayedV1, e.At,
+			delayed{orderID, e.CustomerID, fulfilment.StageOf(e.Missed.Kind), e.Missed.DueAt, e.At})
+	case fulfilment.ReturnRequested:
+		said, err = announcement(r, ReturnToStockV1, e.At, returnToStock{orderID, e.Reason, e.At})
+	case fulfilment.Begun, fulfilment.Packed, fulfilment.Expired, fulfilment.Cancelled, fulfilment.Returned, fulfilment.Completed:
+	}
+	for i := range said {
+		said[i].Source = FulfilmentSource
+	}
+	return said, err
+}

@@ -1,0 +1,76 @@
+package fulfilment
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"orderflow/pkg/es"
+)
+
+// Category is that of the streams of processes.
+const Category = "fulfilment"
+
+// eventV1 is the stored form of every event.
+type eventV1 struct {
+	State      State       `json:"state"`
+	Deadline   *deadlineV1 `json:"deadline,omitempty"`
+	CustomerID string      `json:"customerId,omitempty"`
+	Missed     *deadlineV1 `json:"missed,omitempty"`
+	Reason     string      `json:"reason,omitempty"`
+	At         time.Time   `json:"at"`
+}
+
+type deadlineV1 struct {
+	Kind  Trigger   `json:"kind"`
+	DueAt time.Time `json:"dueAt"`
+}
+
+// Codec writes and reads the events of processes. It has no state.
+type Codec struct{}
+
+// Encode writes an event.
+func (Codec) Encode(_ context.Context, _ uuid.UUID, e Event) (es.Encoded, error) {
+	text, err := json.Marshal(eventV1{e.State, writeDeadline(e.Deadline), e.CustomerID, writeDeadline(e.Missed), e.Reason, e.At})
+	return es.Encoded{Type: string(e.Name), Version: 1, Data: text}, err
+}
+
+// Decode reads every version ever written.
+func (Codec) Decode(_ context.Context, r es.Recorded) (Event, error) {
+	switch Name(r.Type) {
+	case Begun, Packed, Delayed, Expired, Cancelled, ReturnRequested, Returned, Completed:
+	default:
+		return Event{}, fmt.Errorf("unknown event type %q", r.Type)
+	}
+	if r.Unreadable != nil {
+		return Event{}, fmt.Errorf("%s: %w", r.Type, r.Unreadable)
+	}
+	if r.Metadata.Version != 1 {
+		return Event{}, fmt.Errorf("%s: unknown version %d", r.Type, r.Metadata.Version)
+	}
+	var data eventV1
+	if err := json.Unmarshal(r.Data, &data); err != nil {
+		return Event{}, fmt.Errorf("%s version %d: %w", r.Type, r.Metadata.Version, err)
+	}
+	return Event{
+		Name: Name(r.Type), State: data.State, Deadline: readDeadline(data.Deadline),
+		CustomerID: data.CustomerID, Missed: readDeadline(data.Missed), Reason: data.Reason, At: data.At,
+	}, nil
+}
+
+func writeDeadline(d Deadline) *deadlineV1 {
+	if d == (Deadline{}) {
+		return nil
+	}
+	return &deadlineV1{d.Kind, d.DueAt}
+}
+
+func readDeadline(d *deadlineV1) Deadline {
+	if d == nil {
+		return Deadline{}
+	}
+	return Deadline{d.Kind, d.DueAt}
+}
