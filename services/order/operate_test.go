@@ -27,8 +27,8 @@ func TestTheTraceTellsEverythingThatHappenedHereToAnOrder(t *testing.T) {
 		Items            []item
 	}
 	sqldbtest.Eventually(t, "the trace is whole", func() bool {
-		w.Get("/trace/" + id).Want(http.StatusOK).Into(&trace)
-		return len(trace.Items) == 7
+		a := w.Get("/trace/" + id).Want(http.StatusOK).Into(&trace)
+		return len(trace.Items) == 10 && strings.Contains(string(a.Body), "dispatch-overdue")
 	})
 	found := map[string]item{}
 	for _, i := range trace.Items {
@@ -57,6 +57,15 @@ func TestTheTraceTellsEverythingThatHappenedHereToAnOrder(t *testing.T) {
 	}
 	if i := found["wrote order_list"]; i.Detail != "packed" || i.Sequence == nil || *i.Sequence != 1 {
 		t.Errorf("the row: %+v", i)
+	}
+	if i := found["appended fulfilment-begun"]; i.CausationID != found["appended order-placed"].ID || i.CorrelationID != "corr" {
+		t.Errorf("the process of it: %+v", i)
+	}
+	if i := found["appended fulfilment-packed"]; i.CausationID != found["appended order-packed"].ID {
+		t.Errorf("its next step: %+v", i)
+	}
+	if i := found["wrote fulfilment_deadline"]; !strings.HasPrefix(i.Detail, "dispatch-overdue at 2025-05-02T12:00:01Z") || i.CorrelationID != "corr" {
+		t.Errorf("its deadline: %+v", i)
 	}
 	w.Get("/trace/" + fresh()).Want(http.StatusOK).Into(&trace)
 	if len(trace.Items) != 0 {

@@ -34,7 +34,7 @@ func TestFiguresAreShownOverHTTP(t *testing.T) {
 	w := newWorld(t)
 	stop := w.Start()
 	empty := `{"ordersByStatus":{"placed":0,"packed":0,"dispatched":0,"cancelled":0},"revenue":[],` +
-		`"timeToPack":{"medianMs":null,"p95Ms":null},"timeToDispatch":{"medianMs":null,"p95Ms":null}}` + "\n"
+		`"timeToPack":{"medianMs":null,"p95Ms":null},"timeToDispatch":{"medianMs":null,"p95Ms":null},"delayed":{"packing":0,"dispatch":0},"returned":0}` + "\n"
 	if got, contentType := w.text("/summary", ""); got != empty || contentType != "application/json" {
 		t.Errorf("%s %s", contentType, cmp.Diff(empty, got))
 	}
@@ -44,7 +44,7 @@ func TestFiguresAreShownOverHTTP(t *testing.T) {
 	w.hears("packing.events.packed.v1", orderID, 3, map[string]any{})
 	w.hears("order.events.cancelled.v1", other, 2, map[string]any{})
 	want := `{"ordersByStatus":{"placed":0,"packed":1,"dispatched":0,"cancelled":1},"revenue":[{"amount":900,"currency":"EUR"}],` +
-		`"timeToPack":{"medianMs":3000,"p95Ms":3000},"timeToDispatch":{"medianMs":null,"p95Ms":null}}` + "\n"
+		`"timeToPack":{"medianMs":3000,"p95Ms":3000},"timeToDispatch":{"medianMs":null,"p95Ms":null},"delayed":{"packing":0,"dispatch":0},"returned":0}` + "\n"
 	shown := func() bool {
 		got, _ := w.text("/summary", "application/json")
 		return got == want

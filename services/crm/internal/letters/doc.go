@@ -11,6 +11,9 @@
 //	order-dispatched     it is on its way; if it was to be cancelled, it says that it had left already
 //	order-cancelled      it was cancelled, and we apologise if that was our doing;
 //	                     if it was dispatched all the same, it says so
+//	order-packing-delayed, order-dispatch-delayed
+//	                     it was not packed, or not dispatched, in time: we apologise,
+//	                     and say how it went on if it has
 //
 // A subject names the order and the matter and is always the same, so that what
 // is listed does not depend on when a letter was sent.

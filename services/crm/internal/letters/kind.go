@@ -11,6 +11,9 @@ const (
 	Packed       Kind = "order-packed"
 	Dispatched   Kind = "order-dispatched"
 	Cancelled    Kind = "order-cancelled"
+
+	PackingDelayed  Kind = "order-packing-delayed"
+	DispatchDelayed Kind = "order-dispatch-delayed"
 )
 
 // Money is an amount in minor units of an ISO 4217 currency.
@@ -38,6 +41,10 @@ type Facts struct {
 
 	PackedAt time.Time
 
+	// PackingDelayedAt and DispatchDelayedAt are when it was noticed that the
+	// order was not packed, or not dispatched, in time.
+	PackingDelayedAt, DispatchDelayedAt time.Time
+
 	DispatchedAt            time.Time
 	Carrier, TrackingNumber string
 
@@ -57,6 +64,10 @@ func Subject(kind Kind, orderID string) string {
 		return "Your order " + orderID + " is on its way"
 	case Cancelled:
 		return "About the cancellation of your order " + orderID
+	case PackingDelayed:
+		return "Your order " + orderID + " takes longer than it should"
+	case DispatchDelayed:
+		return "Your order " + orderID + " leaves later than it should"
 	default:
 		return "About your order " + orderID
 	}

@@ -52,6 +52,8 @@ func TestLettersTellTheTruthAsItIsKnown(t *testing.T) {
 	packed := func(f *letters.Facts) { f.PackedAt = may1 }
 	dispatched := func(f *letters.Facts) { f.DispatchedAt, f.Carrier, f.TrackingNumber = may1, "DHL", "JD0146" }
 	both := func(f *letters.Facts) { dispatched(f); cancelledBy("customer", "changed my mind")(f) }
+	late := func(f *letters.Facts) { f.PackingDelayedAt = may1 }
+	later := func(f *letters.Facts) { f.DispatchDelayedAt = may1 }
 	for name, c := range map[string]struct {
 		kind      letters.Kind
 		facts     func(*letters.Facts)
@@ -67,6 +69,12 @@ func TestLettersTellTheTruthAsItIsKnown(t *testing.T) {
 		"cancelled by the customer":        {letters.Cancelled, cancelledBy("customer", "twice"), []string{"as you asked"}, []string{"sorry"}},
 		"cancelled by packing":             {letters.Cancelled, cancelledBy("packing", "Tasse zerbrochen"), []string{"we are sorry", "The reason: Tasse zerbrochen"}, []string{"as you asked"}},
 		"cancelled by a deadline":          {letters.Cancelled, cancelledBy("deadline", "not packed in time"), []string{"we are sorry", "in time"}, []string{"as you asked"}},
+		"late in packing":                  {letters.PackingDelayed, late, []string{"we are sorry", "was not packed as soon", "write again"}, []string{"by now"}},
+		"late in packing, packed by now":   {letters.PackingDelayed, func(f *letters.Facts) { late(f); packed(f) }, []string{"packed by now"}, []string{"We are at it"}},
+		"late in packing, and then again":  {letters.PackingDelayed, func(f *letters.Facts) { late(f); packed(f); later(f) }, []string{"We are at it"}, []string{"waits for the carrier"}},
+		"late in dispatch":                 {letters.DispatchDelayed, func(f *letters.Facts) { packed(f); later(f) }, []string{"we are sorry", "handed to the carrier"}, []string{"by now", "We are at it, and write again when it is packed"}},
+		"late, and gone by now":            {letters.DispatchDelayed, func(f *letters.Facts) { later(f); both(f) }, []string{"on its way to you by now", "JD0146"}, []string{"cancelled"}},
+		"late, and cancelled by now":       {letters.PackingDelayed, func(f *letters.Facts) { late(f); cancelledBy("deadline", "")(f) }, []string{"cancelled by now"}, []string{"We are at it"}},
 		"cancelled by somebody new":        {letters.Cancelled, cancelledBy("the weather", ""), []string{"your order is cancelled"}, []string{"as you asked", "sorry"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -89,7 +97,7 @@ func TestLettersTellTheTruthAsItIsKnown(t *testing.T) {
 
 func TestSubjectsNameTheOrderAndDiffer(t *testing.T) {
 	seen := map[string]letters.Kind{}
-	for _, kind := range []letters.Kind{letters.Confirmation, letters.Packed, letters.Dispatched, letters.Cancelled} {
+	for _, kind := range []letters.Kind{letters.Confirmation, letters.Packed, letters.Dispatched, letters.Cancelled, letters.PackingDelayed, letters.DispatchDelayed} {
 		subject := letters.Subject(kind, orderID)
 		if !strings.Contains(subject, orderID) {
 			t.Errorf("%s: %q does not name the order", kind, subject)

@@ -19,6 +19,10 @@ func Text(kind Kind, f Facts) string {
 		dispatched(&b, f)
 	case Cancelled:
 		cancelled(&b, f)
+	case PackingDelayed:
+		delayed(&b, f, "packed")
+	case DispatchDelayed:
+		delayed(&b, f, "handed to the carrier")
 	}
 	fmt.Fprintf(&b, "\nYour order: %s\n\norderflow\n", f.OrderID)
 	return b.String()
@@ -69,6 +73,22 @@ func cancelled(b *strings.Builder, f Facts) {
 		b.WriteString("we are sorry: we had to cancel your order, because we did not get it ready in time.\n")
 	default:
 		b.WriteString("your order is cancelled.\n")
+	}
+}
+
+// delayed apologises, and says how it went on if it has.
+func delayed(b *strings.Builder, f Facts, what string) {
+	fmt.Fprintf(b, "we are sorry: your order was not %s as soon as we had promised.\n\n", what)
+	switch {
+	case !f.DispatchedAt.IsZero():
+		b.WriteString("It is on its way to you by now.\n\n")
+		shipment(b, f)
+	case !f.CancelledAt.IsZero():
+		b.WriteString("It is cancelled by now; we write about that as well.\n")
+	case !f.PackedAt.IsZero() && f.DispatchDelayedAt.IsZero():
+		b.WriteString("It is packed by now and waits for the carrier.\n")
+	default:
+		b.WriteString("We are at it, and write again when it goes on.\n")
 	}
 }
 

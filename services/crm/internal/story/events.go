@@ -21,6 +21,7 @@ const (
 	customerDeactivated    = "customer.events.deactivated.v1"
 	orderPlaced            = "order.events.placed.v1"
 	orderCancelled         = "order.events.cancelled.v1"
+	orderDelayed           = "order.events.delayed.v1"
 	orderPacked            = "packing.events.packed.v1"
 	orderDispatched        = "dispatch.events.dispatched.v1"
 )
@@ -50,6 +51,10 @@ type (
 		CustomerID string `json:"customerId"`
 		Reason     string `json:"reason"`
 		By         string `json:"by"`
+	}
+	delayed struct {
+		CustomerID string `json:"customerId"`
+		Stage      string `json:"stage"`
 	}
 	packed struct {
 		CustomerID string `json:"customerId"`
@@ -98,6 +103,17 @@ func (s *Store) Listen(in *inbox.Inbox) {
 		return s.noteOrder(tx, e, letters.Cancelled, order{
 			customerID: data.CustomerID, cancelledAt: sqldb.Micros(e.Time), cancelledBy: data.By, cancelReason: data.Reason, sequence: e.Sequence,
 		})
+	})
+	// The process of an order counts its own events: their sequence is not the order's.
+	inbox.On(in, orderDelayed, func(_ context.Context, tx sqldb.Tx, e eventbus.Event, data delayed) error {
+		switch at := sqldb.Micros(e.Time); data.Stage {
+		case "packing":
+			return s.noteOrder(tx, e, letters.PackingDelayed, order{customerID: data.CustomerID, packingDelayedAt: at, sequence: never})
+		case "dispatch":
+			return s.noteOrder(tx, e, letters.DispatchDelayed, order{customerID: data.CustomerID, dispatchDelayedAt: at, sequence: never})
+		default:
+			return inbox.Park(fmt.Errorf("delayed at an unknown stage %q", data.Stage))
+		}
 	})
 	inbox.On(in, orderPacked, func(_ context.Context, tx sqldb.Tx, e eventbus.Event, data packed) error {
 		return s.noteOrder(tx, e, letters.Packed, order{

@@ -15,7 +15,7 @@ import (
 type Mail struct {
 	MailID  string       `json:"mailId"`
 	OrderID string       `json:"orderId"`
-	Kind    letters.Kind `json:"kind" enum:"order-confirmation,order-packed,order-dispatched,order-cancelled"`
+	Kind    letters.Kind `json:"kind" enum:"order-confirmation,order-packed,order-dispatched,order-cancelled,order-packing-delayed,order-dispatch-delayed"`
 	To      string       `json:"to" doc:"empty while the customer's address is not known"`
 	Subject string       `json:"subject"`
 	Status  string       `json:"status" enum:"kept,queued,sent,failed" doc:"kept: there is no mail server"`

@@ -21,6 +21,8 @@ type order struct {
 	carrier, trackingNumber   string
 	cancelledAt               int64
 	cancelledBy, cancelReason string
+	packingDelayedAt          int64
+	dispatchDelayedAt         int64
 	sequence                  int64
 }
 
@@ -39,8 +41,8 @@ func (s *Store) noteOrder(tx sqldb.Tx, e eventbus.Event, kind letters.Kind, o or
 	now := sqldb.Micros(time.Now())
 	tx.Queue(`INSERT INTO customer_order (order_id, customer_id, placed_at, total_amount, total_currency, lines,
 			packed_at, dispatched_at, carrier, tracking_number, cancelled_at, cancelled_by, cancel_reason,
-			order_sequence, correlation_id, written_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
+			order_sequence, correlation_id, written_at, packing_delayed_at, dispatch_delayed_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
 		ON CONFLICT (order_id) DO UPDATE SET
 			placed_at = CASE WHEN customer_order.placed_at = 0 THEN excluded.placed_at ELSE customer_order.placed_at END,
 			total_amount = CASE WHEN customer_order.placed_at = 0 THEN excluded.total_amount ELSE customer_order.total_amount END,
@@ -54,12 +56,16 @@ func (s *Store) noteOrder(tx sqldb.Tx, e eventbus.Event, kind letters.Kind, o or
 			cancelled_by = CASE WHEN customer_order.cancelled_at = 0 THEN excluded.cancelled_by ELSE customer_order.cancelled_by END,
 			cancel_reason = CASE WHEN customer_order.cancelled_at = 0 THEN excluded.cancel_reason ELSE customer_order.cancel_reason END,
 			cancelled_at = CASE WHEN customer_order.cancelled_at = 0 THEN excluded.cancelled_at ELSE customer_order.cancelled_at END,
+			packing_delayed_at = CASE WHEN customer_order.packing_delayed_at = 0
+				THEN excluded.packing_delayed_at ELSE customer_order.packing_delayed_at END,
+			dispatch_delayed_at = CASE WHEN customer_order.dispatch_delayed_at = 0
+				THEN excluded.dispatch_delayed_at ELSE customer_order.dispatch_delayed_at END,
 			order_sequence = CASE WHEN excluded.order_sequence > customer_order.order_sequence
 				THEN excluded.order_sequence ELSE customer_order.order_sequence END,
 			written_at = excluded.written_at`,
 		e.Subject, o.customerID, o.placedAt, o.total.Amount, o.total.Currency, o.lines,
 		o.packedAt, o.dispatchedAt, o.carrier, o.trackingNumber, o.cancelledAt, o.cancelledBy, o.cancelReason,
-		o.sequence, e.CorrelationID, now)
+		o.sequence, e.CorrelationID, now, o.packingDelayedAt, o.dispatchDelayedAt)
 	s.write(tx, e, kind, o.customerID, now)
 	return nil
 }

@@ -20,7 +20,7 @@ func TestAnyOrderOfDeliveryWithAnyDuplicatesGivesTheSameRows(t *testing.T) {
 		placed(other, 30), created("Zoë", "zoe@example.org"), contact(1, "Zoë Müller", "zm@example.org"), moved(2, "Graz"),
 		contact(3, "Zoë Maier", "maier@example.org"), moved(4, "Linz"), deactivated(5),
 		placed(first, 10), packed(first), dispatched(first), cancelled(first, "customer", 3),
-		cancelled(other, "packing", 1),
+		cancelled(other, "packing", 1), delayed(first, "packing"), delayed(first, "dispatch"), delayed(other, "packing"),
 	}
 	sqldbtest.Each(t, func(t *testing.T, db sqldb.DB) {
 		keeping, sending := newWorld(t, db, false), newWorld(t, db, true)
@@ -68,6 +68,7 @@ func rowsOf(t *testing.T, db sqldb.DB) []string {
 			|| ' ' || CAST(last_sequence AS TEXT) FROM customer ORDER BY 1`,
 		`SELECT order_id || ' ' || customer_id || ' ' || CAST(placed_at AS TEXT) || ' ' || CAST(total_amount AS TEXT) || total_currency
 			|| ' ' || lines || ' ' || CAST(packed_at AS TEXT) || ' ' || CAST(dispatched_at AS TEXT) || ' ' || carrier || ' ' || tracking_number
+			|| ' ' || CAST(packing_delayed_at AS TEXT) || ' ' || CAST(dispatch_delayed_at AS TEXT)
 			|| ' ' || CAST(cancelled_at AS TEXT) || ' ' || cancelled_by || ' ' || cancel_reason || ' ' || CAST(order_sequence AS TEXT)
 			|| ' ' || correlation_id FROM customer_order ORDER BY 1`,
 		`SELECT mail_id || ' ' || order_id || ' ' || customer_id || ' ' || kind || ' ' || status || ' ' || recipient

@@ -24,7 +24,7 @@ type Due struct {
 func (s *Store) Due(ctx context.Context, now time.Time, limit int) ([]Due, error) {
 	rows, err := s.db.Query(ctx, `SELECT m.mail_id, m.kind, m.attempts, c.email, c.name, o.order_id, o.placed_at, o.total_amount,
 			o.total_currency, o.lines, o.packed_at, o.dispatched_at, o.carrier, o.tracking_number,
-			o.cancelled_at, o.cancelled_by, o.cancel_reason
+			o.cancelled_at, o.cancelled_by, o.cancel_reason, o.packing_delayed_at, o.dispatch_delayed_at
 		FROM mail m JOIN customer c ON c.customer_id = m.customer_id JOIN customer_order o ON o.order_id = m.order_id
 		WHERE m.status = 'queued' AND m.due_at <= $1 AND c.email <> ''
 		ORDER BY m.due_at, m.mail_id LIMIT $2`, sqldb.Micros(now), limit)
@@ -41,16 +41,17 @@ func (s *Store) Due(ctx context.Context, now time.Time, limit int) ([]Due, error
 func scanDue(row sqldb.Row) (Due, error) {
 	var d Due
 	var lines string
-	var placedAt, packedAt, dispatchedAt, cancelledAt int64
+	var placedAt, packedAt, dispatchedAt, cancelledAt, packingDelayedAt, dispatchDelayedAt int64
 	f := &d.Facts
 	err := row.Scan(&d.MailID, &d.Kind, &d.Attempts, &d.To, &f.CustomerName, &f.OrderID, &placedAt, &f.Total.Amount,
 		&f.Total.Currency, &lines, &packedAt, &dispatchedAt, &f.Carrier, &f.TrackingNumber,
-		&cancelledAt, &f.CancelledBy, &f.CancelReason)
+		&cancelledAt, &f.CancelledBy, &f.CancelReason, &packingDelayedAt, &dispatchDelayedAt)
 	if err != nil {
 		return d, err
 	}
 	f.PlacedAt, f.PackedAt = instant(placedAt), instant(packedAt)
 	f.DispatchedAt, f.CancelledAt = instant(dispatchedAt), instant(cancelledAt)
+	f.PackingDelayedAt, f.DispatchDelayedAt = instant(packingDelayedAt), instant(dispatchDelayedAt)
 	if err := json.Unmarshal([]byte(lines), &f.Lines); err != nil {
 		return d, fmt.Errorf("lines of order %s: %w", f.OrderID, err)
 	}

@@ -172,6 +172,29 @@ func TestListsOfMailsGoOnWhereTheyStopped(t *testing.T) {
 	})
 }
 
+// The process of an order counts its own events, so what it says does not make
+// the row look as if it had seen more of the order than it has.
+func TestADelayWritesAMailForEachStageAndCountsNoneOfTheOrdersEvents(t *testing.T) {
+	sqldbtest.Each(t, func(t *testing.T, db sqldb.DB) {
+		w := newWorld(t, db, false)
+		w.deliver(t, created("Zoë", "zoe@example.org"), delayed(first, "dispatch"), placed(first, 10), delayed(first, "packing"), delayed(first, "packing"))
+		want := map[letters.Kind]string{
+			letters.Confirmation: "kept zoe@example.org", letters.PackingDelayed: "kept zoe@example.org", letters.DispatchDelayed: "kept zoe@example.org",
+		}
+		if diff := cmp.Diff(want, w.kinds(t, first)); diff != "" {
+			t.Error(diff)
+		}
+		rows, err := w.store.Ledger(t.Context(), zoe, 10)
+		if err != nil || len(rows) != 1 || rows[0].LastSequence != 0 {
+			t.Errorf("the ledger says %+v, %v", rows, err)
+		}
+		w.deliver(t, delayed(other, "the moon"))
+		if _, parked, err := w.in.Backlog(t.Context()); err != nil || parked != 1 {
+			t.Errorf("%d parked, %v", parked, err)
+		}
+	})
+}
+
 func TestEventAboutNothingThatCouldBeFoundIsLeftToAPerson(t *testing.T) {
 	w := newWorld(t, sqldbtest.SQLite(t), false)
 	anonymous := event("packing.events.packed.v1", first, 1, 20, map[string]any{"orderId": first, "packedBy": "Pat"})

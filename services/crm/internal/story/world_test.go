@@ -106,6 +106,16 @@ func cancelled(orderID, by string, sequence int64) eventbus.Event {
 	})
 }
 
+func delayed(orderID, stage string) eventbus.Event {
+	minutes, sequence := 15, int64(1)
+	if stage == "dispatch" {
+		minutes, sequence = 50, 3
+	}
+	return event("order.events.delayed.v1", orderID, sequence, minutes, map[string]any{
+		"orderId": orderID, "customerId": zoe, "stage": stage, "dueAt": noon,
+	})
+}
+
 func packed(orderID string) eventbus.Event {
 	return event("packing.events.packed.v1", orderID, 1, 20, map[string]any{"orderId": orderID, "customerId": zoe, "packedBy": "Pat"})
 }

@@ -14,6 +14,7 @@ import (
 const (
 	packedV1   = "packing.events.packed.v1"
 	rejectedV1 = "packing.events.rejected.v1"
+	returnedV1 = "packing.events.returned.v1"
 )
 
 const source = "/orderflow/packing"
@@ -31,6 +32,12 @@ type rejectedData struct {
 	OccurredAt time.Time `json:"occurredAt"`
 }
 
+type returnedData struct {
+	OrderID    string    `json:"orderId"`
+	CustomerID string    `json:"customerId"`
+	OccurredAt time.Time `json:"occurredAt"`
+}
+
 func announcePacked(j Job, c cause.Cause) (eventbus.Event, error) {
 	return announcement(j, c, packedV1, j.PackedAt,
 		packedData{OrderID: j.OrderID, CustomerID: j.CustomerID, PackedBy: j.PackedBy, OccurredAt: j.PackedAt})
@@ -39,6 +46,11 @@ func announcePacked(j Job, c cause.Cause) (eventbus.Event, error) {
 func announceRejected(j Job, c cause.Cause) (eventbus.Event, error) {
 	return announcement(j, c, rejectedV1, j.RejectedAt,
 		rejectedData{OrderID: j.OrderID, Reason: j.Reason, OccurredAt: j.RejectedAt})
+}
+
+func announceReturned(j Job, c cause.Cause) (eventbus.Event, error) {
+	return announcement(j, c, returnedV1, j.ReturnedAt,
+		returnedData{OrderID: j.OrderID, CustomerID: j.CustomerID, OccurredAt: j.ReturnedAt})
 }
 
 // announcement puts data into an envelope. The id is derived from the command,

@@ -14,6 +14,9 @@ func TestWhatIsAnnouncedKeepsItsContract(t *testing.T) {
 	job.OrderID, job.CustomerID = cause.NewID().String(), cause.NewID().String()
 	for _, announce := range []func() (eventbus.Event, error){
 		func() (eventbus.Event, error) { return announcePacked(must(job.Pack("Ada", later)), c) },
+		func() (eventbus.Event, error) {
+			return announceReturned(must(must(job.Pack("Ada", later)).Return(later)), c)
+		},
 		func() (eventbus.Event, error) { return announceRejected(must(job.Reject("no mugs", later)), c) },
 	} {
 		e, err := announce()
@@ -39,6 +42,20 @@ func TestEverySampleOfWhatIsReadIsUnderstood(t *testing.T) {
 			w.deliver(t, e)
 			job, err := w.Get(t.Context(), e.Subject)
 			if err != nil || job.CustomerID == "" || len(job.Lines) == 0 || job.Lines[0].SKU == "" || job.Lines[0].Quantity == 0 {
+				t.Errorf("sample %s: got %+v, %v", e.ID, job, err)
+			}
+		}
+		for _, e := range contractstest.Samples(t, returnToStock) {
+			w.deliver(t, placedEvent(e.Subject))
+			_, packErr := w.Pack(t.Context(), e.Subject, Precondition{}, "Ada")
+			w.deliver(t, e)
+			if job, err := w.Get(t.Context(), e.Subject); packErr != nil || err != nil || job.Status() != StatusReturned {
+				t.Errorf("sample %s: got %+v, %v, %v", e.ID, job, packErr, err)
+			}
+		}
+		for _, e := range contractstest.Samples(t, dispatched) {
+			w.deliver(t, e)
+			if job, err := load(t.Context(), w.db, e.Subject); err != nil || job.DispatchedAt.IsZero() {
 				t.Errorf("sample %s: got %+v, %v", e.ID, job, err)
 			}
 		}

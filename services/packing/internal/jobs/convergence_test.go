@@ -19,7 +19,7 @@ var facts = cmpopts.IgnoreFields(Job{}, "OrderID", "ChangedAt")
 func TestAnyOrderOfDeliveryWithAnyDuplicatesGivesTheSameRow(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		inOrder := func(orderID string) []eventbus.Event {
-			return []eventbus.Event{placedEvent(orderID), cancelledEvent(orderID)}
+			return []eventbus.Event{placedEvent(orderID), cancelledEvent(orderID), dispatchedEvent(orderID)}
 		}
 		straight := cause.NewID().String()
 		w.deliver(t, inOrder(straight)...)
@@ -109,5 +109,66 @@ func TestAPackerAndACancellationEndInARowThatWasAnnounced(t *testing.T) {
 				rt.Fatalf("%s job after %v (-want +announced):\n%s", job.Status(), steps, diff)
 			}
 		})
+	})
+}
+
+// The goods are asked back while the carrier may be at the door, and both may be
+// told twice. What is announced is what was done; a box that is gone is gone.
+func TestGoodsThatAreAskedBackAreReturnedOnceUnlessTheyAreGone(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		rapid.Check(t, func(rt *rapid.T) {
+			orderID := cause.NewID().String()
+			w.deliver(t, placedEvent(orderID))
+			if _, err := w.Pack(t.Context(), orderID, Precondition{}, "Ada"); err != nil {
+				rt.Fatal(err)
+			}
+			once := []eventbus.Event{cancelledEvent(orderID), returnCommand(orderID)}
+			gone := rapid.Bool().Draw(rt, "dispatched")
+			if gone {
+				once = append(once, dispatchedEvent(orderID))
+			}
+			events := slices.Concat(once, rapid.SliceOfN(rapid.SampledFrom(once), 0, 3).Draw(rt, "duplicates"))
+			back, left := false, false
+			for _, e := range rapid.Permutation(events).Draw(rt, "order") {
+				left = left || e.Type == dispatched
+				back = back || e.Type == returnToStock && !left
+				if err := deliver(t.Context(), w.inboxes[rapid.IntRange(0, 1).Draw(rt, "inbox")], e); err != nil {
+					rt.Fatal(err)
+				}
+			}
+			job, err := w.Get(t.Context(), orderID)
+			if err != nil {
+				rt.Fatal(err)
+			}
+			want, said := StatusReturned, []string{packedV1}
+			if gone {
+				want = StatusPacked
+			}
+			if back {
+				said = append(said, returnedV1)
+			}
+			var types []string
+			for _, e := range w.announced(t, orderID) {
+				types = append(types, e.Type)
+			}
+			if diff := cmp.Diff(said, types); job.Status() != want || diff != "" {
+				rt.Fatalf("%s, want %s (-want +announced):\n%s", job.Status(), want, diff)
+			}
+		})
+	})
+}
+
+// A command for what was never packed has come too early, or is a mistake: it is
+// tried again, and then left to a person.
+func TestACommandThatCannotBeCarriedOutIsHeld(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		orderID := cause.NewID().String()
+		w.deliver(t, placedEvent(orderID), returnCommand(orderID))
+		if held, parked, err := w.inboxes[0].Backlog(t.Context()); held != 1 || parked != 0 || err != nil {
+			t.Errorf("%d held, %d parked, %v", held, parked, err)
+		}
+		if said := w.announced(t, orderID); len(said) != 0 {
+			t.Errorf("announced %v", said)
+		}
 	})
 }

@@ -15,6 +15,8 @@ var (
 	ErrAlreadyPacked = errors.New("the order was packed already")
 	// ErrRejected says that packing has refused the order already.
 	ErrRejected = errors.New("the order was rejected")
+	// ErrNotPacked says that there is nothing to put back.
+	ErrNotPacked = errors.New("the order is not packed")
 )
 
 // Status is what the facts about a job amount to; the words are those of the API.
@@ -28,6 +30,7 @@ const (
 	StatusPacked    Status = "packed"
 	StatusRejected  Status = "rejected"
 	StatusCancelled Status = "cancelled"
+	StatusReturned  Status = "returned"
 )
 
 // Line is one product of an order, and how many of it go into the box.
@@ -57,6 +60,11 @@ type Job struct {
 	PackedBy    string
 	RejectedAt  time.Time
 	Reason      string
+	// ReturnedAt is when the goods were put back, and DispatchedAt when the
+	// carrier took them. Both are told at about the same time when the order was
+	// cancelled as the carrier came.
+	ReturnedAt   time.Time
+	DispatchedAt time.Time
 
 	// OrderSequence is the highest sequence of the order's events in this job.
 	OrderSequence int64
@@ -67,11 +75,14 @@ type Job struct {
 // unseen is the job of an order nobody has heard of.
 func unseen(orderID string) Job { return Job{OrderID: orderID, Version: -1, OrderSequence: -1} }
 
-// Status weighs the facts: the work of people first, then the order's end.
+// Status weighs the facts: the work of people first, then the order's end. What
+// has left the house is not in the shelf, whatever was said before.
 func (j Job) Status() Status {
 	switch {
 	case j.PlacedAt.IsZero():
 		return StatusUnknown
+	case !j.PackedAt.IsZero() && !j.ReturnedAt.IsZero() && j.DispatchedAt.IsZero():
+		return StatusReturned
 	case !j.PackedAt.IsZero():
 		return StatusPacked
 	case !j.RejectedAt.IsZero():
@@ -106,6 +117,30 @@ func (j Job) Cancel(at time.Time, sequence int64) Job {
 	return j
 }
 
+// Dispatch notes that the carrier has taken the box.
+func (j Job) Dispatch(at time.Time) Job {
+	if !j.DispatchedAt.IsZero() {
+		return j
+	}
+	j.DispatchedAt = at
+	j.Version++
+	return j
+}
+
+// Return puts back what was packed: the order is cancelled. A box that has left
+// stays where it is, and one that was put back stays there.
+func (j Job) Return(at time.Time) (Job, error) {
+	switch {
+	case j.PackedAt.IsZero():
+		return j, ErrNotPacked
+	case !j.DispatchedAt.IsZero(), !j.ReturnedAt.IsZero():
+		return j, nil
+	}
+	j.ReturnedAt = at
+	j.Version++
+	return j, nil
+}
+
 // Pack says that packedBy has packed the box. Saying it again changes nothing;
 // when somebody else says it too, one of them is wrong: [ErrAlreadyPacked].
 func (j Job) Pack(packedBy string, at time.Time) (Job, error) {
@@ -116,6 +151,8 @@ func (j Job) Pack(packedBy string, at time.Time) (Job, error) {
 		return j, ErrCancelled
 	case StatusRejected:
 		return j, ErrRejected
+	case StatusReturned:
+		return j, ErrCancelled
 	case StatusPacked:
 		if j.PackedBy == packedBy {
 			return j, nil
@@ -136,7 +173,7 @@ func (j Job) Reject(reason string, at time.Time) (Job, error) {
 		return j, ErrUnknown
 	case StatusCancelled:
 		return j, ErrCancelled
-	case StatusPacked:
+	case StatusPacked, StatusReturned:
 		return j, ErrAlreadyPacked
 	case StatusRejected:
 		if j.Reason == reason {

@@ -44,6 +44,12 @@ func TestWhatPeopleMayDoFollowsFromTheFacts(t *testing.T) {
 		"a rejected one stays so after cancelling": {
 			rejected.Cancel(noon, 1), reject("no mugs"), StatusRejected, nil, true,
 		},
+		"what was packed is put back":                {packed, Job.Return, StatusReturned, nil, false},
+		"putting back again is no change":            {must(packed.Return(noon)), Job.Return, StatusReturned, nil, true},
+		"what is gone is not put back":               {packed.Dispatch(noon), Job.Return, StatusPacked, nil, true},
+		"what was never packed is not put back":      {pending().Cancel(noon, 1), Job.Return, StatusCancelled, ErrNotPacked, true},
+		"what was put back is not packed again":      {must(packed.Return(noon)), pack("Ada"), StatusReturned, ErrCancelled, true},
+		"what was put back is not rejected":          {must(packed.Return(noon)), reject("no"), StatusReturned, ErrAlreadyPacked, true},
 		"an order that has not come is not packed":   {unseen("order"), pack("Ada"), StatusUnknown, ErrUnknown, true},
 		"an order that has not come is not rejected": {unseen("order").Cancel(noon, 1), reject("no"), StatusUnknown, ErrUnknown, true},
 	} {
@@ -78,5 +84,19 @@ func TestAFactIsNotedOnce(t *testing.T) {
 	}
 	if job.Version != 1 || job.OrderSequence != 4 {
 		t.Errorf("got version %d and sequence %d, want 1 and 4", job.Version, job.OrderSequence)
+	}
+}
+
+// Putting back and dispatching may be told in either order, when they happen at
+// about the same time.
+func TestABoxThatIsGoneWasNotReturned(t *testing.T) {
+	packed := must(pending().Pack("Ada", later))
+	for name, job := range map[string]Job{
+		"first put back": must(packed.Return(later)).Dispatch(later),
+		"first gone":     must(packed.Dispatch(later).Return(later)),
+	} {
+		if job.Status() != StatusPacked {
+			t.Errorf("%s: %s", name, job.Status())
+		}
 	}
 }

@@ -72,7 +72,7 @@ func (s *Store) Trace(ctx context.Context, orderID string) ([]service.TraceItem,
 	}
 	detail := string(job.Status())
 	if job.Status() == StatusUnknown {
-		detail = "cancelled before it was placed"
+		detail = "not known to be placed yet"
 	}
 	return []service.TraceItem{{
 		At: job.ChangedAt, Kind: "wrote", ID: orderID, Type: "job", Sequence: &job.Version,

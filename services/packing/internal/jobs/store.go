@@ -50,7 +50,8 @@ func change(ctx context.Context, tx sqldb.Tx, orderID string, decide func(Job) (
 }
 
 const columns = `order_id, version, customer_id, lines, placed_at, correlation_id,
-	cancelled_at, packed_at, packed_by, rejected_at, reason, order_sequence, changed_at`
+	cancelled_at, packed_at, packed_by, rejected_at, reason, order_sequence, changed_at,
+	returned_at, dispatched_at`
 
 // load returns the job of an order, or an unseen one.
 func load(ctx context.Context, q sqldb.Querier, orderID string) (Job, error) {
@@ -73,15 +74,15 @@ func save(ctx context.Context, tx sqldb.Tx, j Job) (bool, error) {
 		return false, fmt.Errorf("encode lines of %s: %w", j.OrderID, err)
 	}
 	statement := `INSERT INTO job (` + columns + `, status)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) ON CONFLICT (order_id) DO NOTHING`
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) ON CONFLICT (order_id) DO NOTHING`
 	if j.Version > 0 {
 		statement = `UPDATE job SET version = $2, customer_id = $3, lines = $4, placed_at = $5, correlation_id = $6,
 			cancelled_at = $7, packed_at = $8, packed_by = $9, rejected_at = $10, reason = $11, order_sequence = $12,
-			changed_at = $13, status = $14 WHERE order_id = $1 AND version = $2 - 1`
+			changed_at = $13, returned_at = $14, dispatched_at = $15, status = $16 WHERE order_id = $1 AND version = $2 - 1`
 	}
 	n, err := tx.Exec(ctx, statement, j.OrderID, j.Version, j.CustomerID, string(lines), micros(j.PlacedAt), j.CorrelationID,
 		micros(j.CancelledAt), micros(j.PackedAt), j.PackedBy, micros(j.RejectedAt), j.Reason, j.OrderSequence,
-		micros(time.Now()), string(j.Status()))
+		micros(time.Now()), micros(j.ReturnedAt), micros(j.DispatchedAt), string(j.Status()))
 	if err != nil {
 		return false, fmt.Errorf("save job %s: %w", j.OrderID, err)
 	}
@@ -91,13 +92,15 @@ func save(ctx context.Context, tx sqldb.Tx, j Job) (bool, error) {
 func scan(row sqldb.Row) (Job, error) {
 	var j Job
 	var lines string
-	var placedAt, cancelledAt, packedAt, rejectedAt, changedAt int64
+	var placedAt, cancelledAt, packedAt, rejectedAt, changedAt, returnedAt, dispatchedAt int64
 	if err := row.Scan(&j.OrderID, &j.Version, &j.CustomerID, &lines, &placedAt, &j.CorrelationID,
-		&cancelledAt, &packedAt, &j.PackedBy, &rejectedAt, &j.Reason, &j.OrderSequence, &changedAt); err != nil {
+		&cancelledAt, &packedAt, &j.PackedBy, &rejectedAt, &j.Reason, &j.OrderSequence, &changedAt,
+		&returnedAt, &dispatchedAt); err != nil {
 		return j, err
 	}
 	j.PlacedAt, j.CancelledAt, j.ChangedAt = instant(placedAt), instant(cancelledAt), instant(changedAt)
 	j.PackedAt, j.RejectedAt = instant(packedAt), instant(rejectedAt)
+	j.ReturnedAt, j.DispatchedAt = instant(returnedAt), instant(dispatchedAt)
 	if err := json.Unmarshal([]byte(lines), &j.Lines); err != nil {
 		return j, fmt.Errorf("lines of job %s: %w", j.OrderID, err)
 	}

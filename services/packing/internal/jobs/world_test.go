@@ -103,6 +103,20 @@ func cancelledEvent(orderID string) eventbus.Event {
 	}
 }
 
+func dispatchedEvent(orderID string) eventbus.Event {
+	return eventbus.Event{
+		ID: cause.NewID().String(), Source: "/orderflow/dispatch", Type: dispatched, Subject: orderID, Time: noon.Add(2 * time.Minute),
+		CorrelationID: "request", Sequence: 1, Data: json.RawMessage(`{"carrier":"DHL"}`),
+	}
+}
+
+func returnCommand(orderID string) eventbus.Event {
+	return eventbus.Event{
+		ID: cause.NewID().String(), Source: "/orderflow/fulfilment", Type: returnToStock, Subject: orderID, Time: noon.Add(3 * time.Minute),
+		CorrelationID: "request", Sequence: 2, Data: json.RawMessage(`{"reason":"changed my mind"}`),
+	}
+}
+
 // pending is a job as it is when its order has arrived.
 func pending() Job {
 	return unseen("order").Place("ada", []Line{{SKU: "mug", Name: "Mug", Quantity: 2}}, noon, "request", 0)

@@ -8,6 +8,8 @@
 //	dispatched                    if it was dispatched, cancelled or not: the parcel is gone
 //	cancelled                     if it was cancelled; its amount is no revenue
 //	packed, placed                otherwise
+//	delayed                       once for each stage that was late, whatever became of it
+//	returned                      if what was packed was put back, unless the parcel is gone
 //	time to pack, to dispatch     from being placed, once both ends are known, in milliseconds;
 //	                              0 where clocks disagree so much that the end comes first
 //

@@ -2,6 +2,7 @@ package figures
 
 import (
 	"context"
+	"fmt"
 
 	"orderflow/pkg/eventbus"
 	"orderflow/pkg/inbox"
@@ -16,7 +17,9 @@ const (
 	orderPlaced         = "order.events.placed.v2"
 	orderPlacedV1       = "order.events.placed.v1"
 	orderCancelled      = "order.events.cancelled.v1"
+	orderDelayed        = "order.events.delayed.v1"
 	orderPacked         = "packing.events.packed.v1"
+	orderReturned       = "packing.events.returned.v1"
 	orderDispatched     = "dispatch.events.dispatched.v1"
 )
 
@@ -38,6 +41,9 @@ type (
 	price struct {
 		NewPrice Money `json:"newPrice"`
 	}
+	delayed struct {
+		Stage string `json:"stage"`
+	}
 	// happened is all that reporting reads of the others.
 	happened struct{}
 )
@@ -57,6 +63,19 @@ func (s *Store) Listen(in *inbox.Inbox) {
 	})
 	inbox.On(in, orderCancelled, func(ctx context.Context, tx sqldb.Tx, e eventbus.Event, _ happened) error {
 		return s.note(ctx, tx, e, order{cancelledAt: sqldb.Micros(e.Time)})
+	})
+	inbox.On(in, orderReturned, func(ctx context.Context, tx sqldb.Tx, e eventbus.Event, _ happened) error {
+		return s.note(ctx, tx, e, order{returnedAt: sqldb.Micros(e.Time)})
+	})
+	inbox.On(in, orderDelayed, func(ctx context.Context, tx sqldb.Tx, e eventbus.Event, data delayed) error {
+		switch at := sqldb.Micros(e.Time); data.Stage {
+		case "packing":
+			return s.note(ctx, tx, e, order{packingDelayedAt: at})
+		case "dispatch":
+			return s.note(ctx, tx, e, order{dispatchDelayedAt: at})
+		default:
+			return inbox.Park(fmt.Errorf("delayed at an unknown stage %q", data.Stage))
+		}
 	})
 	inbox.OnBatch(in, customerCreated, noteCreated)
 	inbox.OnBatch(in, customerDeactivated, noteDeactivated)

@@ -10,8 +10,8 @@ import (
 type figure string
 
 // The figures. The first four count orders and their amounts by the UTC day they
-// were placed on; those with all in front of them, over all days; the last two
-// count orders by the class of a duration.
+// were placed on; those with all in front of them, over all days; the next two
+// count orders by the class of a duration, and the last three just count.
 const (
 	placedOrders     figure = "placed"
 	packedOrders     figure = "packed"
@@ -22,6 +22,10 @@ const (
 
 	toPack     figure = "to-pack"
 	toDispatch figure = "to-dispatch"
+
+	packingDelayed  figure = "packing-delayed"
+	dispatchDelayed figure = "dispatch-delayed"
+	returned        figure = "returned"
 )
 
 // place is where something is counted.
@@ -58,6 +62,15 @@ func (o order) counts() map[place]count {
 	}
 	if o.dispatchedAt > 0 {
 		counts[place{toDispatch, classOf(o.dispatchedAt - o.placedAt), ""}] = count{orders: 1}
+	}
+	if o.packingDelayedAt > 0 {
+		counts[place{packingDelayed, 0, ""}] = count{orders: 1}
+	}
+	if o.dispatchDelayedAt > 0 {
+		counts[place{dispatchDelayed, 0, ""}] = count{orders: 1}
+	}
+	if o.returnedAt > 0 && o.dispatchedAt == 0 {
+		counts[place{returned, 0, ""}] = count{orders: 1}
 	}
 	return counts
 }

@@ -15,9 +15,10 @@ import (
 
 // order is what is known about an order; times are microseconds, 0 is never.
 type order struct {
-	placedAt, packedAt, dispatchedAt, cancelledAt int64
-	amount                                        int64
-	currency                                      string
+	placedAt, packedAt, dispatchedAt, cancelledAt   int64
+	packingDelayedAt, dispatchDelayedAt, returnedAt int64
+	amount                                          int64
+	currency                                        string
 }
 
 // status is what the facts amount to. A physical fact wins: a parcel that left
@@ -49,6 +50,15 @@ func (o order) without(fact order) order {
 	if fact.cancelledAt > 0 {
 		o.cancelledAt = 0
 	}
+	if fact.packingDelayedAt > 0 {
+		o.packingDelayedAt = 0
+	}
+	if fact.dispatchDelayedAt > 0 {
+		o.dispatchDelayedAt = 0
+	}
+	if fact.returnedAt > 0 {
+		o.returnedAt = 0
+	}
 	return o
 }
 
@@ -63,16 +73,23 @@ func add(fact order) string {
 		column = "packed_at"
 	case fact.dispatchedAt > 0:
 		column = "dispatched_at"
+	case fact.packingDelayedAt > 0:
+		column = "packing_delayed_at"
+	case fact.dispatchDelayedAt > 0:
+		column = "dispatch_delayed_at"
+	case fact.returnedAt > 0:
+		column = "returned_at"
 	}
 	return `INSERT INTO order_fact (order_id, placed_at, packed_at, dispatched_at, cancelled_at, amount, currency,
-			order_sequence, correlation_id, written_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+			order_sequence, correlation_id, written_at, packing_delayed_at, dispatch_delayed_at, returned_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
 		ON CONFLICT (order_id) DO UPDATE SET ` + column + ` = excluded.` + column + `, ` + more + `
 			order_sequence = CASE WHEN excluded.order_sequence > order_fact.order_sequence
 				THEN excluded.order_sequence ELSE order_fact.order_sequence END,
 			written_at = excluded.written_at
 		WHERE order_fact.` + column + ` = 0
-		RETURNING placed_at, packed_at, dispatched_at, cancelled_at, amount, currency`
+		RETURNING placed_at, packed_at, dispatched_at, cancelled_at, amount, currency,
+			packing_delayed_at, dispatch_delayed_at, returned_at`
 }
 
 // note adds the one fact that an event tells about an order, and the movements
@@ -83,12 +100,14 @@ func (s *Store) note(ctx context.Context, tx sqldb.Tx, e eventbus.Event, fact or
 	}
 	sequence := int64(never)
 	if fact.placedAt > 0 || fact.cancelledAt > 0 {
-		sequence = e.Sequence // the others are counted by packing and dispatch, each by its own
+		sequence = e.Sequence // the others are counted by those who say them, each by its own
 	}
 	var now order
 	err := tx.QueryRow(ctx, add(fact), e.Subject, fact.placedAt, fact.packedAt, fact.dispatchedAt, fact.cancelledAt,
-		fact.amount, fact.currency, sequence, e.CorrelationID, sqldb.Micros(time.Now())).
-		Scan(&now.placedAt, &now.packedAt, &now.dispatchedAt, &now.cancelledAt, &now.amount, &now.currency)
+		fact.amount, fact.currency, sequence, e.CorrelationID, sqldb.Micros(time.Now()),
+		fact.packingDelayedAt, fact.dispatchDelayedAt, fact.returnedAt).
+		Scan(&now.placedAt, &now.packedAt, &now.dispatchedAt, &now.cancelledAt, &now.amount, &now.currency,
+			&now.packingDelayedAt, &now.dispatchDelayedAt, &now.returnedAt)
 	if errors.Is(err, sqldb.ErrNoRows) {
 		return nil // known already
 	}

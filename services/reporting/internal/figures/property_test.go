@@ -18,6 +18,8 @@ import (
 // known is an order as the model of the test knows it.
 type known struct {
 	placed, packed, dispatched, cancelled time.Time
+	late                                  map[string]bool // by stage
+	returned                              bool
 	total                                 Money
 }
 
@@ -97,6 +99,15 @@ func drawOrders(r *rapid.T) ([]known, []eventbus.Event) {
 			o.cancelled = moment.Draw(r, "cancelled at")
 			events = append(events, cancelledAt(i, o.cancelled))
 		}
+		o.late = map[string]bool{}
+		for _, stage := range []string{"packing", "dispatch"} {
+			if o.late[stage] = rapid.Bool().Draw(r, "late"); o.late[stage] {
+				events = append(events, delayedAt(i, stage, moment.Draw(r, "late at")))
+			}
+		}
+		if o.returned = rapid.Bool().Draw(r, "returned"); o.returned {
+			events = append(events, returnedAt(i, moment.Draw(r, "returned at")))
+		}
 	}
 	return orders, events
 }
@@ -120,6 +131,15 @@ func countByHand(orders []known) Summary {
 		}
 		if o.earns() {
 			s.Revenue = earn(s.Revenue, o.total)
+		}
+		if o.late["packing"] {
+			s.Delayed.Packing++
+		}
+		if o.late["dispatch"] {
+			s.Delayed.Dispatch++
+		}
+		if o.returned && o.dispatched.IsZero() { // otherwise the parcel is gone
+			s.Returned++
 		}
 		if !o.packed.IsZero() {
 			packing = append(packing, max(0, o.packed.Sub(o.placed).Milliseconds()))
@@ -201,6 +221,7 @@ func (w *world) rows(t testing.TB) []string {
 	t.Helper()
 	return slices.Concat(
 		w.lines(t, `SELECT order_id || ' ' || CAST(placed_at AS TEXT) || ' ' || CAST(packed_at AS TEXT) || ' ' || CAST(dispatched_at AS TEXT)
+			|| ' ' || CAST(packing_delayed_at AS TEXT) || ' ' || CAST(dispatch_delayed_at AS TEXT) || ' ' || CAST(returned_at AS TEXT)
 			|| ' ' || CAST(cancelled_at AS TEXT) || ' ' || CAST(amount AS TEXT) || currency || ' ' || CAST(order_sequence AS TEXT)
 			|| ' ' || correlation_id FROM order_fact ORDER BY 1`),
 		w.lines(t, `SELECT figure || ' ' || CAST(slot AS TEXT) || ' ' || currency || ' ' || CAST(sum(orders) AS TEXT) || ' ' || CAST(sum(amount) AS TEXT)

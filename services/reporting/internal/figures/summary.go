@@ -16,6 +16,8 @@ type Summary struct {
 	Revenue        []Money  `json:"revenue" nullable:"false" doc:"of every order that is not cancelled, by currency"`
 	TimeToPack     Duration `json:"timeToPack" doc:"from being placed to being packed"`
 	TimeToDispatch Duration `json:"timeToDispatch" doc:"from being placed to being dispatched"`
+	Delayed        Delayed  `json:"delayed" doc:"orders that were late, whatever has become of them"`
+	Returned       int64    `json:"returned" doc:"cancelled orders whose goods were packed and are back in the shelf"`
 }
 
 // ByStatus counts orders by what they have come to.
@@ -24,6 +26,12 @@ type ByStatus struct {
 	Packed     int64 `json:"packed"`
 	Dispatched int64 `json:"dispatched"`
 	Cancelled  int64 `json:"cancelled"`
+}
+
+// Delayed counts orders by what was not done in time.
+type Delayed struct {
+	Packing  int64 `json:"packing"`
+	Dispatch int64 `json:"dispatch"`
 }
 
 // Duration tells how long something took, in milliseconds, by nearest rank; nil
@@ -39,8 +47,9 @@ func (s *Store) Summary(ctx context.Context) (Summary, error) {
 	err := s.db.View(ctx, func(tx sqldb.Tx) error {
 		sums := map[place]count{}
 		rows, err := tx.Query(ctx, `SELECT figure, slot, currency, orders, amount FROM total
-			WHERE figure IN ('all-placed', 'all-packed', 'all-dispatched', 'all-cancelled', 'to-pack', 'to-dispatch')
-			UNION ALL SELECT CASE WHEN figure IN ('to-pack', 'to-dispatch') THEN figure ELSE 'all-' || figure END,
+			WHERE figure IN ('all-placed', 'all-packed', 'all-dispatched', 'all-cancelled', 'to-pack', 'to-dispatch',
+				'packing-delayed', 'dispatch-delayed', 'returned')
+			UNION ALL SELECT CASE WHEN figure IN ('placed', 'packed', 'dispatched', 'cancelled') THEN 'all-' || figure ELSE figure END,
 				slot, currency, orders, amount FROM movement`)
 		if err != nil {
 			return err
@@ -49,6 +58,8 @@ func (s *Store) Summary(ctx context.Context) (Summary, error) {
 			return err
 		}
 		summary.OrdersByStatus, summary.Revenue = ordersOf(sums)
+		summary.Delayed = Delayed{sums[place{packingDelayed, 0, ""}].orders, sums[place{dispatchDelayed, 0, ""}].orders}
+		summary.Returned = sums[place{returned, 0, ""}].orders
 		if summary.TimeToPack, err = durationOf(ctx, tx, sums, toPack, "to_pack"); err != nil {
 			return err
 		}

@@ -103,6 +103,18 @@ func cancelledAt(i int, at time.Time) eventbus.Event {
 	return event(orderCancelled, orderID(i), 3, at, map[string]any{"orderId": orderID(i)})
 }
 
+func delayedAt(i int, stage string, at time.Time) eventbus.Event {
+	sequence := int64(1)
+	if stage == "dispatch" {
+		sequence = 3
+	}
+	return event(orderDelayed, orderID(i), sequence, at, map[string]any{"orderId": orderID(i), "stage": stage})
+}
+
+func returnedAt(i int, at time.Time) eventbus.Event {
+	return event(orderReturned, orderID(i), 2, at, map[string]any{"orderId": orderID(i)})
+}
+
 // lines reads a query of one text column.
 func (w *world) lines(t testing.TB, query string) []string {
 	t.Helper()

@@ -1,0 +1,3 @@
+-- +goose Up
+ALTER TABLE customer_order ADD COLUMN packing_delayed_at INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE customer_order ADD COLUMN dispatch_delayed_at INTEGER NOT NULL DEFAULT 0;
