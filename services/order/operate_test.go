@@ -64,7 +64,7 @@ func TestTheTraceTellsEverythingThatHappenedHereToAnOrder(t *testing.T) {
 	if i := found["appended fulfilment-packed"]; i.CausationID != found["appended order-packed"].ID {
 		t.Errorf("its next step: %+v", i)
 	}
-	if i := found["wrote fulfilment_deadline"]; !strings.HasPrefix(i.Detail, "dispatch-overdue at 2025-05-02T12:00:01Z") || i.CorrelationID != "corr" {
+	if i := found["wrote fulfilment_deadline"]; !strings.HasPrefix(i.Detail, "dispatch-overdue at 2025-05-02T12:00:01Z") || i.CorrelationID != packed.CorrelationID {
 		t.Errorf("its deadline: %+v", i)
 	}
 	w.Get("/trace/" + fresh()).Want(http.StatusOK).Into(&trace)

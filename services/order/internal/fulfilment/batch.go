@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"sync"
-	"time"
 
 	"github.com/google/uuid"
 	"golang.org/x/sync/errgroup"
@@ -125,7 +124,7 @@ func (m *Manager) write(ctx context.Context, epoch int64, position es.Position, 
 		if err := sqldb.Fence(ctx, tx, name, epoch); err != nil {
 			return err
 		}
-		now := sqldb.Micros(time.Now())
+		now := sqldb.Micros(m.config.Now())
 		writeDeadlines(tx, done.rows, now)
 		for _, f := range done.failed {
 			putAside(tx, f, now)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"golang.org/x/sync/errgroup"
 
 	"orderflow/pkg/cause"
 	"orderflow/pkg/es"
@@ -37,10 +38,11 @@ func (m *Manager) keepTime(ctx context.Context, epoch int64) error {
 	listening := m.config.Now() // since when everything told is heard
 	for {
 		now := m.config.Now()
-		if !m.listens(ctx) {
+		listens := m.listens(ctx)
+		if !listens {
 			listening = now
 		}
-		if now.Sub(listening) >= m.config.DeadlinesRest {
+		if listens && now.Sub(listening) >= m.config.DeadlinesRest {
 			if err := m.passDeadlines(ctx, epoch, now); err != nil {
 				return err
 			}
@@ -71,15 +73,23 @@ func (m *Manager) passDeadlines(ctx context.Context, epoch int64, now time.Time)
 	if err != nil || len(found) == 0 {
 		return err
 	}
-	var failed []failure
+	var done batch
+	group, working := errgroup.WithContext(ctx)
+	group.SetLimit(atOnce)
 	for _, d := range found {
-		err := m.pass(ctx, d, now)
-		if isTemporary(ctx, err) {
-			return fmt.Errorf("deadline of order %s: %w", d.orderID, err)
-		}
-		if err != nil {
-			failed = append(failed, failure{id: d.orderID, err: err})
-		}
+		group.Go(func() error {
+			err := m.pass(working, d, now)
+			if isTemporary(working, err) {
+				return fmt.Errorf("deadline of order %s: %w", d.orderID, err)
+			}
+			if err != nil {
+				done.fail(failure{id: d.orderID, err: err})
+			}
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return err
 	}
 	return m.config.DB.Update(ctx, func(tx sqldb.Tx) error {
 		if err := sqldb.Fence(ctx, tx, name, epoch); err != nil {
@@ -89,7 +99,7 @@ func (m *Manager) passDeadlines(ctx context.Context, epoch int64, now time.Time)
 			tx.Queue(`UPDATE fulfilment_deadline SET try_at = $4 WHERE order_id = $1 AND kind = $2 AND due_at = $3`,
 				d.orderID.String(), string(d.deadline.Kind), sqldb.Micros(d.deadline.DueAt), sqldb.Micros(now.Add(again)))
 		}
-		for _, f := range failed {
+		for _, f := range done.failed {
 			putAside(tx, f, sqldb.Micros(now))
 		}
 		return nil

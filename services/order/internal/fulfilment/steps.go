@@ -73,17 +73,16 @@ func causeOf(r es.Recorded) cause.Cause {
 // cause, and by several at once.
 //
 // Where the process is known to stand, or is new, the event is appended there
-// without reading the stream; if it stands elsewhere, that comes to light.
+// without reading the stream. If it has gone on since, that comes to light: the
+// revision is another one, unless what follows is what was heard now, which is
+// then known by its id. That nothing is to be done is never concluded from what
+// is known, only from the stream.
 func (m *Manager) step(ctx context.Context, id uuid.UUID, c cause.Cause, heard Heard) error {
 	at, ok := m.known.get(id)
 	if !ok && heard.Trigger == OrderPlaced {
 		at, ok = standing{revision: es.NoStream}, true
 	}
-	if ok {
-		events := m.rules.Decide(at.process, heard)
-		if len(events) == 0 {
-			return nil
-		}
+	if events := m.rules.Decide(at.process, heard); ok && len(events) > 0 {
 		err := m.processes.Append(ctx, id, c, at.revision, events)
 		if err == nil {
 			for _, e := range events {

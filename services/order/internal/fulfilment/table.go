@@ -75,8 +75,9 @@ func Triggers() []Trigger {
 }
 
 // table states every cell. Two rules make it safe to hear things late, twice and
-// again after a restart: what is ignored in a state is ignored in all states that
-// follow from there by deadlines or returns, and dispatched is left by nothing.
+// again after a restart: what the order's stream says is ignored in every state
+// that follows from where it was heard or ignored, and dispatched is left by
+// nothing.
 func table() map[State]map[Trigger]Step {
 	var (
 		stay      = Step{}

@@ -1,0 +1,417 @@
+package fulfilment_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
+
+	"orderflow/pkg/cause"
+	"orderflow/pkg/es"
+	"orderflow/pkg/esdbserver/esdbservertest"
+	"orderflow/pkg/sqldb"
+	"orderflow/pkg/sqldb/sqldbtest"
+	"orderflow/services/order/internal/fulfilment"
+)
+
+func TestTheProcessFollowsItsOrderToItsEnd(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, w *world) {
+		w.run(t)
+		id := w.place(t)
+		w.waits(t, id, "pack-overdue 1h0m0s")
+		w.do(t, id, pack)
+		w.waits(t, id, "dispatch-overdue 3h30m0s")
+		w.do(t, id, dispatch)
+		w.is(t, id, fulfilment.StateDispatched)
+		w.waits(t, id, "")
+		w.clock.advance(1000 * time.Hour)
+		w.settles(t)
+		want := []string{"fulfilment-begun", "fulfilment-packed", "fulfilment-completed"}
+		if diff := cmp.Diff(want, w.steps(t, "fulfilment", id)); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
+// settles waits until deadlines that have passed were dealt with: one of another
+// order, which passes at the same time, is.
+func (w *world) settles(t *testing.T) {
+	t.Helper()
+	other := w.place(t)
+	w.is(t, other, fulfilment.StateCancelled)
+}
+
+func TestAnOrderThatNobodyPacksIsDelayedOnceAndThenCancelled(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, w *world) {
+		w.run(t)
+		id := w.place(t)
+		w.waits(t, id, "pack-overdue 1h0m0s")
+		w.clock.advance(61 * time.Minute)
+		w.waits(t, id, "pack-expired 2h0m0s")
+		w.clock.advance(121 * time.Minute)
+		w.is(t, id, fulfilment.StateCancelled)
+		w.waits(t, id, "")
+		want := []string{"fulfilment-begun", "fulfilment-delayed", "fulfilment-expired", "fulfilment-cancelled"}
+		if diff := cmp.Diff(want, w.steps(t, "fulfilment", id)); diff != "" {
+			t.Error(diff)
+		}
+		o, _, err := w.orders.Load(t.Context(), id)
+		if err != nil || o.CancelReason != "not packed in time" || !o.CancelledAt.Equal(noon.Add(121*time.Minute)) {
+			t.Errorf("%+v, %v", o, err)
+		}
+	})
+}
+
+func TestAnOrderThatNobodyDispatchesIsCancelledAndItsGoodsAreAskedBack(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, w *world) {
+		w.run(t)
+		id := w.place(t)
+		w.do(t, id, pack)
+		w.waits(t, id, "dispatch-overdue 3h30m0s")
+		w.clock.advance(211 * time.Minute)
+		w.waits(t, id, "dispatch-expired 4h30m0s")
+		w.clock.advance(271 * time.Minute)
+		w.is(t, id, fulfilment.StateReturning)
+		want := []string{"fulfilment-begun", "fulfilment-packed", "fulfilment-delayed", "fulfilment-expired", "fulfilment-return-requested"}
+		if diff := cmp.Diff(want, w.steps(t, "fulfilment", id)); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
+// A manager that is killed anywhere finds its own work when it is back: here it
+// has done everything but move its checkpoint, and then reads all again.
+func TestWhatWasDoneBeforeAKillIsNotDoneAgain(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		placed, packed, back := w.place(t), w.place(t), w.place(t)
+		w.do(t, packed, pack)
+		w.do(t, back, pack)
+		w.do(t, back, cancel)
+		ids := []uuid.UUID{placed, packed, back}
+		var log es.Batch
+		for _, id := range ids {
+			events, err := w.store.ReadStream(t.Context(), es.StreamName("order", id), 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			log.Events = append(log.Events, events...)
+			log.Position = events[len(events)-1].Position
+		}
+		manager := fulfilment.New(w.config)
+		w.asLeader(t, func(ctx context.Context, epoch int64) {
+			if err := fulfilment.Take(manager, ctx, epoch-1, log); !errors.Is(err, sqldb.ErrFenced) {
+				t.Errorf("one whose turn is over: %v", err)
+			}
+		})
+		if n := sqldbtest.Count(t, w.db, `SELECT (SELECT count(*) FROM fulfilment_checkpoint) + (SELECT count(*) FROM fulfilment_deadline)`); n != 0 {
+			t.Errorf("one whose turn was over wrote %d rows", n)
+		}
+		before := map[uuid.UUID][]string{}
+		for _, id := range ids {
+			before[id] = w.steps(t, "fulfilment", id)
+		}
+		if want := []string{"fulfilment-begun", "fulfilment-packed", "fulfilment-return-requested"}; !cmp.Equal(before[back], want) {
+			t.Fatalf("it did %v", before[back])
+		}
+		w.run(t)
+		w.waits(t, placed, "pack-overdue 1h0m0s")
+		w.waits(t, packed, "dispatch-overdue 3h30m0s")
+		w.waits(t, back, "")
+		for _, id := range ids {
+			if diff := cmp.Diff(before[id], w.steps(t, "fulfilment", id)); diff != "" {
+				t.Error(diff)
+			}
+		}
+	})
+}
+
+// asLeader runs fn as the active manager would.
+func (w *world) asLeader(t *testing.T, fn func(ctx context.Context, epoch int64)) {
+	t.Helper()
+	err := sqldb.NewLease(w.db, "fulfilment", "test", time.Hour).Run(t.Context(), func(ctx context.Context, epoch int64) error {
+		fn(ctx, epoch)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// The command to the order is an event first. One that was killed before it
+// reached the order is carried out by the next.
+func TestACommandThatWasCommittedAndNotCarriedOutIsCarriedOut(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		stop := w.run(t)
+		id := w.place(t)
+		w.waits(t, id, "pack-overdue 1h0m0s")
+		w.clock.advance(61 * time.Minute)
+		w.waits(t, id, "pack-expired 2h0m0s")
+		stop()
+		w.clock.advance(121 * time.Minute)
+		w.asLeader(t, func(ctx context.Context, epoch int64) { // decides, and dies
+			for range 2 {
+				if err := fulfilment.PassDeadlines(fulfilment.New(w.config), ctx, epoch, w.clock.Now()); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+		w.is(t, id, fulfilment.StatePackingExpired)
+		if got := w.steps(t, "order", id); len(got) != 1 {
+			t.Fatalf("the order holds %v", got)
+		}
+		w.run(t)
+		w.is(t, id, fulfilment.StateCancelled)
+		if diff := cmp.Diff([]string{"order-placed", "order-cancelled"}, w.steps(t, "order", id)); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
+func TestTablesThatAreLostAreBuiltAnewFromTheLog(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		stop := w.run(t)
+		waiting, late, gone := w.place(t), w.place(t), w.place(t)
+		w.do(t, waiting, pack)
+		w.do(t, gone, dispatch)
+		w.waits(t, waiting, "dispatch-overdue 3h30m0s")
+		w.is(t, gone, fulfilment.StateDispatched)
+		w.clock.advance(61 * time.Minute)
+		w.waits(t, late, "pack-expired 2h0m0s")
+		stop()
+		var before [3][]string
+		for i, id := range []uuid.UUID{waiting, late, gone} {
+			before[i] = w.steps(t, "fulfilment", id)
+		}
+		sqldbtest.Exec(t, w.db, `DELETE FROM fulfilment_checkpoint`)
+		sqldbtest.Exec(t, w.db, `DELETE FROM fulfilment_deadline`)
+		w.run(t)
+		w.waits(t, waiting, "dispatch-overdue 3h30m0s")
+		w.waits(t, late, "pack-expired 2h0m0s")
+		w.waits(t, gone, "")
+		for i, id := range []uuid.UUID{waiting, late, gone} {
+			if diff := cmp.Diff(before[i], w.steps(t, "fulfilment", id)); diff != "" {
+				t.Error(diff)
+			}
+		}
+	})
+}
+
+// What the order's stream says counts, also when the log has not been read so
+// far: the deadline is in the table, and the order is packed.
+func TestADeadlineIsJudgedByWhatTheOrdersStreamSaysNow(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		stop := w.run(t)
+		id := w.place(t)
+		w.waits(t, id, "pack-overdue 1h0m0s")
+		stop()
+		w.do(t, id, pack)
+		w.clock.advance(61 * time.Minute)
+		w.asLeader(t, func(ctx context.Context, epoch int64) {
+			if err := fulfilment.PassDeadlines(fulfilment.New(w.config), ctx, epoch, w.clock.Now()); err != nil {
+				t.Error(err)
+			}
+		})
+		if diff := cmp.Diff([]string{"fulfilment-begun", "fulfilment-packed"}, w.steps(t, "fulfilment", id)); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
+func TestDeadlinesRestWhileOthersAreNotHeard(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, w *world) {
+		var waiting, asked atomic.Int64
+		waiting.Store(-1)
+		w.config.Waiting = func(context.Context) (int, error) {
+			asked.Add(1)
+			if waiting.Load() < 0 {
+				return 0, errors.New("the bus is away")
+			}
+			return int(waiting.Load()), nil
+		}
+		unheard := w.place(t)
+		var heard atomic.Bool
+		w.config.Unheard = func(_ context.Context, orderID string) (bool, error) {
+			return orderID == unheard.String() && !heard.Load(), nil
+		}
+		w.run(t)
+		id := w.place(t)
+		w.waits(t, id, "pack-overdue 1h0m0s")
+		w.clock.advance(61 * time.Minute)
+		rests := func(what string) {
+			t.Helper()
+			before := asked.Load()
+			sqldbtest.Eventually(t, "it has looked", func() bool { return asked.Load() > before+2 })
+			if got := w.steps(t, "fulfilment", id); len(got) != 1 {
+				t.Errorf("%s: %v", what, got)
+			}
+		}
+		rests("the bus is away")
+		waiting.Store(fulfilment.MostWaiting + 1)
+		rests("much is waiting")
+		waiting.Store(0)
+		w.is(t, id, fulfilment.StatePackingLate)
+		if got := w.steps(t, "fulfilment", unheard); len(got) != 1 {
+			t.Errorf("of an order of which something is held: %v", got)
+		}
+		heard.Store(true)
+		w.clock.advance(62 * time.Minute)
+		w.is(t, unheard, fulfilment.StatePackingLate)
+	})
+}
+
+func TestDeadlinesRestForAWhileAfterAStart(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		stop := w.run(t)
+		id := w.place(t)
+		w.waits(t, id, "pack-overdue 1h0m0s")
+		stop()
+		w.clock.advance(61 * time.Minute)
+		var looks atomic.Int64
+		w.config.DeadlinesRest = time.Minute
+		w.config.Waiting = func(context.Context) (int, error) { looks.Add(1); return 0, nil }
+		w.run(t)
+		sqldbtest.Eventually(t, "it has looked", func() bool { return looks.Load() > 2 })
+		if got := w.steps(t, "fulfilment", id); len(got) != 1 {
+			t.Errorf("at once: %v", got)
+		}
+		w.clock.advance(63 * time.Minute)
+		w.is(t, id, fulfilment.StatePackingLate)
+	})
+}
+
+func TestAnOrderThatCannotBeReadIsPutAsideAndTheOthersGoOn(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, w *world) {
+		w.run(t)
+		manager := fulfilment.New(w.config)
+		strange := w.place(t)
+		w.waits(t, strange, "pack-overdue 1h0m0s")
+		w.scribble(t, strange)
+		id := w.place(t)
+		w.waits(t, id, "pack-overdue 1h0m0s")
+		sqldbtest.Eventually(t, "one is aside", func() bool {
+			n, err := manager.Aside(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			return n == 1
+		})
+		items, err := manager.Trace(t.Context(), strange.String())
+		if err != nil || len(items) != 2 || items[1].Kind != "held" || !strings.Contains(items[1].Detail, "version 99") {
+			t.Errorf("the trace says %+v, %v", items, err)
+		}
+		// Nobody knows what became of it, so nobody is told that it is late.
+		w.clock.advance(61 * time.Minute)
+		w.is(t, id, fulfilment.StatePackingLate)
+		sqldbtest.Eventually(t, "it is tried again", func() bool {
+			return sqldbtest.Count(t, w.db, `SELECT count(*) FROM fulfilment_aside WHERE attempts > 1`) == 1
+		})
+		if diff := cmp.Diff([]string{"fulfilment-begun"}, w.steps(t, "fulfilment", strange)); diff != "" {
+			t.Error(diff)
+		}
+		if n := strings.Count(w.log.String(), strange.String()+" "); n != 1 {
+			t.Errorf("told %d times:\n%s", n, w.log)
+		}
+	})
+}
+
+// What is put aside for a while goes on when it can.
+func TestAnOrderThatWasPutAsideGoesOn(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		id := w.place(t)
+		w.do(t, id, pack)
+		sqldbtest.Exec(t, w.db, `INSERT INTO fulfilment_aside (order_id, position, reason, attempts, since, try_at) VALUES ('`+
+			id.String()+`', 1, 'some time ago', 3, 0, 0)`)
+		end, err := w.store.End(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := w.db.Update(t.Context(), func(tx sqldb.Tx) error {
+			tx.Queue(`INSERT INTO fulfilment_checkpoint (name, position) VALUES ('fulfilment', $1)`, int64(end)) //nolint:gosec // small
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+		w.run(t)
+		w.waits(t, id, "dispatch-overdue 3h30m0s")
+		sqldbtest.Eventually(t, "nothing is aside", func() bool {
+			return sqldbtest.Count(t, w.db, `SELECT count(*) FROM fulfilment_aside`) == 0
+		})
+	})
+}
+
+func TestTheManagerGoesOnAfterOutages(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, sqldbtest.SQLite(t), esdbservertest.InDir(t.TempDir()))
+	db := &sqldbtest.Cuttable{DB: w.db}
+	w.config.DB = db
+	w.run(t)
+	id := w.place(t)
+	w.waits(t, id, "pack-overdue 1h0m0s")
+	w.server.Stop()
+	w.server.Start()
+	w.do(t, id, pack)
+	w.waits(t, id, "dispatch-overdue 3h30m0s")
+	db.Cut(true)
+	w.do(t, id, cancel)
+	sqldbtest.Eventually(t, "a write was refused", func() bool { return db.Refused() > 0 })
+	db.Cut(false)
+	w.waits(t, id, "")
+	db.LoseCommits(1)
+	w.do(t, id, dispatch)
+	w.is(t, id, fulfilment.StateDispatched)
+	want := []string{"fulfilment-begun", "fulfilment-packed", "fulfilment-return-requested", "fulfilment-completed"}
+	if diff := cmp.Diff(want, w.steps(t, "fulfilment", id)); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestASecondManagerTakesOver(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, w *world) {
+		stop := w.run(t)
+		id := w.place(t)
+		w.waits(t, id, "pack-overdue 1h0m0s")
+		w.run(t)
+		stop()
+		w.do(t, id, pack)
+		w.waits(t, id, "dispatch-overdue 3h30m0s")
+	})
+}
+
+func TestEveryEventKnowsWhatItFollowsFrom(t *testing.T) {
+	w := newWorld(t, sqldbtest.SQLite(t))
+	w.run(t)
+	id := w.place(t)
+	w.waits(t, id, "pack-overdue 1h0m0s")
+	w.clock.advance(61 * time.Minute)
+	w.is(t, id, fulfilment.StatePackingLate)
+	order, err := w.store.ReadStream(t.Context(), es.StreamName("order", id), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	process, err := w.store.ReadStream(t.Context(), es.StreamName("fulfilment", id), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stream := es.StreamName("fulfilment", id)
+	deadline := cause.Cause{ID: cause.Derive(id, "pack-overdue 1773493200000000")}
+	for i, want := range []struct{ id, causation uuid.UUID }{
+		{cause.Cause{ID: order[0].ID}.EventID(stream, 0), order[0].ID},
+		{deadline.EventID(stream, 0), deadline.ID},
+	} {
+		e := process[i]
+		if e.ID != want.id || e.Metadata.CausationID != want.causation.String() || e.Metadata.CorrelationID != order[0].Metadata.CorrelationID {
+			t.Errorf("%s: %+v", e.Type, e)
+		}
+	}
+}
