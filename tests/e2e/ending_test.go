@@ -70,6 +70,8 @@ func packedOrderCanBeCancelled(w *world) {
 	if now := o.Now(); now.Status != "cancelled" || now.PackedAt.IsZero() {
 		w.t.Errorf("the order after cancelling: %+v", now)
 	}
+	w.Packer().Sees(o, "returned")
+	o.Ends("returned")
 	w.crmShows(anna, o, "cancelled")
 }
 

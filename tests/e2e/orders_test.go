@@ -47,6 +47,18 @@ func (o *order) Becomes(status string) {
 	})
 }
 
+// Ends waits until the process of the order stands where it ends.
+func (o *order) Ends(as string) {
+	o.w.t.Helper()
+	o.w.Eventually("the process of the order is "+as, func() error {
+		now, err := fetch[struct{ State string }](o.w, "order", "/orders/"+o.OrderID+"/fulfilment")
+		if err == nil && now.State != as {
+			err = fmt.Errorf("it is %s", now.State)
+		}
+		return err
+	})
+}
+
 // Cancels is the customer cancelling the order, and returns the answer.
 func (o *order) Cancels(reason string) answer {
 	o.w.t.Helper()

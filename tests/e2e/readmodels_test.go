@@ -129,6 +129,8 @@ func (w *world) packingAddsUp(truth map[string]order) error {
 	want, got := map[string]string{}, map[string]string{}
 	for id, o := range truth {
 		switch {
+		case o.Status == "cancelled" && !o.PackedAt.IsZero():
+			want[id] = "returned"
 		case !o.PackedAt.IsZero():
 			want[id] = "packed"
 		case o.Status == "cancelled":
@@ -143,10 +145,7 @@ func (w *world) packingAddsUp(truth map[string]order) error {
 	}
 	for _, j := range jobs {
 		status := j.Status
-		switch status {
-		case "returned": // packed, and then cancelled
-			status = "packed"
-		case "rejected": // and so cancelled
+		if status == "rejected" { // and so cancelled
 			status = "cancelled"
 		}
 		show(got, j.OrderID, status)

@@ -38,14 +38,15 @@ type system struct {
 	dir    string
 }
 
-// embedded is the whole system in one process, on nothing but a folder.
-func embedded(t testing.TB) *system {
+// embedded is the whole system in one process, on nothing but a folder, with
+// further settings.
+func embedded(t testing.TB, settings ...string) *system {
 	t.Helper()
 	s := newSystem(t)
 	ports := freePorts(t, len(services)+1)
 	data := filepath.Join(s.dir, "data")
 	s.bus = "sqlite://" + filepath.Join(data, "bus.db")
-	env := []string{"EVENTSTORE_ADDR=127.0.0.1:" + ports[0]}
+	env := append([]string{"EVENTSTORE_ADDR=127.0.0.1:" + ports[0]}, settings...)
 	for i, name := range services {
 		env = append(env, strings.ToUpper(name)+"_ADDR="+s.listensOn(name, ports[i+1]))
 		s.databases[name] = "sqlite://" + filepath.Join(data, name+".db")

@@ -146,7 +146,7 @@ func (w *world) place(t testing.TB) uuid.UUID {
 	return id
 }
 
-func pack(o domain.Order) ([]domain.Event, error) { return o.Pack(noon.Add(30 * time.Minute)) }
+func pack(o domain.Order) ([]domain.Event, error)     { return o.Pack(noon.Add(30 * time.Minute)) }
 func dispatch(o domain.Order) ([]domain.Event, error) { return o.Dispatch(noon.Add(40 * time.Minute)) }
 
 func cancel(o domain.Order) ([]domain.Event, error) {
