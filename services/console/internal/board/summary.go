@@ -22,6 +22,8 @@ type Figures struct {
 	Revenue        []Money          `json:"revenue"`
 	TimeToPack     *Spread          `json:"timeToPack"`
 	TimeToDispatch *Spread          `json:"timeToDispatch"`
+	Delayed        map[string]int64 `json:"delayed,omitempty"`
+	Returned       int64            `json:"returned,omitempty"`
 }
 
 // Summary is the newest figures seen, if any, and why there are no newer ones.

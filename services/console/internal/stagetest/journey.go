@@ -116,6 +116,34 @@ func (j *Journey) Pack() {
 	j.Publish(neighbours.Packing, "packing.events.packed.v1", 1, command)
 }
 
+// Late is what the process of the order does when a deadline has passed.
+func (j *Journey) Late() {
+	event := j.Append("fulfilment-delayed", 1, cause.NewID().String())
+	j.After(1200 * time.Microsecond)
+	j.Publish(neighbours.Order, "order.events.delayed.v1", 1, event)
+}
+
+// Cancel cancels the order, which is packed, and its process asks for the goods
+// back.
+func (j *Journey) Cancel() {
+	command := j.Ask(neighbours.Order, "POST /orders/"+j.OrderID+"/cancel")
+	event := j.Append("order-cancelled", 2, command)
+	j.After(900 * time.Microsecond)
+	j.Publish(neighbours.Order, "order.events.cancelled.v1", 2, event)
+	wanted := j.Append("fulfilment-return-requested", 2, event)
+	j.After(1100 * time.Microsecond)
+	j.Publish(neighbours.Order, "packing.commands.return_to_stock.v1", 2, wanted)
+	j.system.Change(j.OrderID, func(o *board.Order) { o.Status = "cancelled" })
+}
+
+// Return is packing's part when goods are asked back.
+func (j *Journey) Return() {
+	command := j.Receive(neighbours.Packing, "packing.commands.return_to_stock.v1")
+	j.Write(neighbours.Packing, "job", "returned")
+	j.After(800 * time.Microsecond)
+	j.Publish(neighbours.Packing, "packing.events.returned.v1", 3, command)
+}
+
 // RecordPacked is order's part in packing.
 func (j *Journey) RecordPacked() {
 	event := j.Receive(neighbours.Order, "packing.events.packed.v1")

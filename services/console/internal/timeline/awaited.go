@@ -31,6 +31,10 @@ const (
 	packedV1     = "packing.events.packed.v1"
 	rejectedV1   = "packing.events.rejected.v1"
 	dispatchedV1 = "dispatch.events.dispatched.v1"
+	delayedV1    = "order.events.delayed.v1"
+	returnedV1   = "packing.events.returned.v1"
+
+	returnToStockV1 = "packing.commands.return_to_stock.v1"
 )
 
 // readersOf lists who reads an event of an order. Readers that are not listed
@@ -49,6 +53,12 @@ func readersOf(typ string) []string {
 		return []string{neighbours.Order}
 	case dispatchedV1:
 		return []string{neighbours.Order, neighbours.CRM, neighbours.Reporting}
+	case delayedV1:
+		return []string{neighbours.CRM, neighbours.Reporting}
+	case returnToStockV1:
+		return []string{neighbours.Packing}
+	case returnedV1:
+		return []string{neighbours.Order, neighbours.Reporting}
 	default:
 		return nil
 	}

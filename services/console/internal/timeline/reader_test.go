@@ -64,6 +64,42 @@ func TestEventOnItsWayIsAwaitedByEachOfItsReaders(t *testing.T) {
 	check("all know it is packed", "dispatch person")
 }
 
+// An order that is late is still waited for, and goods that are asked back are
+// on their way.
+func TestOrderThatIsLateAndThenBroughtBackIsFollowed(t *testing.T) {
+	system := stagetest.New(t)
+	read := reader(system)
+	j := system.NewJourney(time.Now().UTC())
+	check := func(when string, want ...string) {
+		t.Helper()
+		if diff := cmp.Diff(append([]string{}, want...), awaited(read.Read(t.Context(), j.OrderID))); diff != "" {
+			t.Errorf("%s: %s", when, diff)
+		}
+	}
+	j.Place(ada, "Mug", 2580)
+	j.Spread(placed, "packing", "crm", "reporting")
+	j.After(4 * time.Hour).Late()
+	check("late", "crm travelling", "reporting travelling", "packing person")
+	j.Spread("order.events.delayed.v1", "crm", "reporting")
+	j.Pack()
+	j.RecordPacked()
+	j.Spread(packed, "dispatch", "crm", "reporting")
+	j.Cancel()
+	j.Spread("order.events.cancelled.v1", "packing", "dispatch", "crm", "reporting")
+	check("asked back", "packing travelling")
+	j.Return()
+	check("brought back", "order travelling", "reporting travelling")
+	j.Spread("packing.events.returned.v1", "order", "reporting")
+	check("all know")
+
+	// Every event but the first of each chain has its cause.
+	for _, item := range read.Read(t.Context(), j.OrderID).Items {
+		if item.Type == "packing.events.returned.v1" && item.Kind == "published" && len(item.From) != 1 {
+			t.Errorf("%s has no cause: %+v", item.Key, item)
+		}
+	}
+}
+
 func TestNothingIsSaidOfWhatASilentServiceHasReceived(t *testing.T) {
 	system := stagetest.New(t)
 	read := reader(system)

@@ -32,6 +32,7 @@ function drawSums(figures) {
     { name: "revenue", value: revenue, note: [...others.map(text => `and ${text}`), "without cancelled orders"].join("; ") },
     spread("time to pack", figures?.timeToPack),
     spread("time to dispatch", figures?.timeToDispatch),
+    lateness(figures),
   ];
   sync(find("figures"), sums, s => s.name, () => element("div", {}, element("dt", {}), element("dd", {}), element("dd", { class: "note" })), (row, s) => {
     const [value, note] = row.querySelectorAll("dd");
@@ -39,6 +40,12 @@ function drawSums(figures) {
     set(value, s.value);
     set(note, s.note);
   });
+}
+
+function lateness(figures) {
+  const { packing = 0, dispatch = 0 } = figures?.delayed ?? {};
+  const note = `${count(packing)} in packing, ${count(dispatch)} in dispatch; ${count(figures?.returned ?? 0)} brought back`;
+  return { name: "too late", value: figures ? count(packing + dispatch) : "–", note: figures ? note : "" };
 }
 
 function spread(name, times) {

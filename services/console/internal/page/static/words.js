@@ -117,6 +117,7 @@ export function tookWords(item) {
 
 // pauseWords says what a pause before an item was spent waiting for.
 export function pauseWords(item) {
+  if (["fulfilment-delayed", "fulfilment-expired"].includes(item.type)) return "until a deadline passed";
   switch (item.kind) {
     case "http": return `until somebody asked ${item.service}`;
     case "received": return `until ${item.service} took ${eventName(item.type)}`;
