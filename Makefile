@@ -43,7 +43,7 @@ deadletters: build ## List the events that wait for a person, in all services
 	@$(BIN)/orderflow deadletters list --data $(DATA)
 
 .PHONY: demo
-demo: build ## Tell the story of three orders, on what runs or on a system of its own
+demo: build ## Tell the story of four orders, on what runs or on a system of its own
 	@$(BIN)/orderflow demo --data $(DATA)
 
 ##@ Work on it

@@ -26,7 +26,7 @@ func writeFirstSteps(out io.Writer, state datadir.State) {
 Try a first request, which lists a product:
   curl -i %s/products -H 'Content-Type: application/json' \
     -d '{"sku":"tea-250","name":"Green tea, 250 g","price":{"amount":990,"currency":"EUR"}}'
-Or let it tell you the story of three orders: make demo
+Or let it tell you the story of four orders: make demo
 Watch orders live in a browser: %s/
 `, state.URLs["catalog"], state.URLs["console"])
 }

@@ -28,7 +28,7 @@ type commands struct {
 	Status  statusCommand      `cmd:"" help:"Say what runs, and what each service waits for."`
 	Logs    logsCommand        `cmd:"" help:"Show the log of what up started."`
 	Clean   cleanCommand       `cmd:"" help:"Stop what up started and remove its data."`
-	Demo    demoCommand        `cmd:"" help:"Tell the story of three orders, on what runs or on a system of its own."`
+	Demo    demoCommand        `cmd:"" help:"Tell the story of four orders, on what runs or on a system of its own."`
 	Load    loadCommand        `cmd:"" help:"Measure how fast orders are taken and seen, on what runs or on a system of its own."`
 	Letters deadlettersCommand `cmd:"" name:"deadletters" help:"Look at events that could not be handled or published, have them tried again, or give them up."`
 	Health  healthCommand      `cmd:"" help:"Exit 0 when URL answers 200, otherwise 1: the health check of containers."`

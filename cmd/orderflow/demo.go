@@ -17,9 +17,14 @@ type demoCommand struct {
 	Patience time.Duration `help:"How long one step may take." default:"20s"`
 }
 
+// impatience has a system that was made for the story miss the first order that nobody packs after seconds.
+func impatience() map[string]string {
+	return map[string]string{"ORDER_PACK_WITHIN": "2s", "ORDER_CANCEL_UNPACKED_AFTER": "4s", "ORDER_DEADLINES_REST": "0s"}
+}
+
 // Run tells the story. It fails when something does not happen in time.
 func (c *demoCommand) Run(ctx context.Context, term terminal) error {
-	return onSystem(ctx, term, c.dir(), c.Fresh, func(ctx context.Context, state datadir.State) error {
+	return onSystem(ctx, term, c.dir(), c.Fresh, impatience(), func(ctx context.Context, state datadir.State) error {
 		services := client.New(state.URLs, 1)
 		defer services.Close()
 		began := time.Now()

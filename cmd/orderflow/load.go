@@ -45,7 +45,7 @@ func (c *loadCommand) Run(ctx context.Context, term terminal) error {
 	if c.Real {
 		return onRealServers(ctx, term, func(ctx context.Context, state datadir.State) error { return c.measure(ctx, term, state) })
 	}
-	return onSystem(ctx, term, c.dir(), c.Fresh, func(ctx context.Context, state datadir.State) error { return c.measure(ctx, term, state) })
+	return onSystem(ctx, term, c.dir(), c.Fresh, nil, func(ctx context.Context, state datadir.State) error { return c.measure(ctx, term, state) })
 }
 
 func (c *loadCommand) measure(ctx context.Context, term terminal, state datadir.State) error {

@@ -3,7 +3,7 @@
 //
 //	orderflow run       everything in this process, in the foreground
 //	orderflow up        the same in the background, or the containers of deploy/compose.yml where Docker answers
-//	orderflow demo      the story of three orders, told by the services that saw them
+//	orderflow demo      the story of four orders, told by the services that saw them
 //	orderflow load      how fast it is here
 //	orderflow deadletters list|show|redrive|discard     events that wait for a person
 //

@@ -25,8 +25,11 @@ const (
 )
 
 // onSystem gives use the addresses of the system that runs for dir. When none runs, or fresh is true, it starts one of
-// its own, in a temporary folder and on free ports, and stops and removes it afterwards.
-func onSystem(ctx context.Context, term terminal, dir datadir.Dir, fresh bool, use func(context.Context, datadir.State) error) error {
+// its own, in a temporary folder, on free ports and with further settings, and stops and removes it afterwards.
+func onSystem(
+	ctx context.Context, term terminal, dir datadir.Dir, fresh bool, settings map[string]string,
+	use func(context.Context, datadir.State) error,
+) error {
 	if !fresh {
 		state, up, err := runningState(dir)
 		if err != nil {
@@ -38,7 +41,7 @@ func onSystem(ctx context.Context, term terminal, dir datadir.Dir, fresh bool, u
 		}
 	}
 	fmt.Fprintln(term.Out, "on a system of its own, embedded, in a temporary folder")
-	return onTemporarySystem(ctx, term, nil, use)
+	return onTemporarySystem(ctx, term, settings, use)
 }
 
 // onRealServers gives use the addresses of a system of its own that is like the one of onSystem, but for its bus and its

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-func TestDemoTellsTheStoryOfThreeOrders(t *testing.T) {
+func TestDemoTellsTheStoryOfFourOrders(t *testing.T) {
 	w := newWorld(t)
 	out := w.must("demo")
 	for _, sentence := range []string{
@@ -18,7 +18,9 @@ func TestDemoTellsTheStoryOfThreeOrders(t *testing.T) {
 		"rejects it: only 12 cups left",
 		"that it is cancelled: ordered by mistake",
 		"takes it off the worklist",
-		"orders: 2 cancelled, 1 dispatched",
+		"writes: Your order",
+		"that it is cancelled: not packed in time",
+		"orders: 3 cancelled, 1 dispatched",
 		"order.events.placed.v1",
 		"dispatch.events.dispatched.v1",
 		"All of it happened",

@@ -26,6 +26,9 @@
 // them has placed must be in every read model exactly once, as the order's own
 // stream has it.
 //
+// Orders whose deadlines pass have systems of their own, with deadlines of a few
+// seconds.
+//
 // TEST_LONG=1 makes the crash tests larger, and adds an arrangement of separate
 // processes on the embedded servers.
 package e2e

@@ -85,6 +85,22 @@ func (c *Client) Order(ctx context.Context, id string) (Order, error) {
 	return order, err
 }
 
+// Process is where the process of an order stands.
+type Process struct {
+	State    string `json:"state"`
+	Deadline struct {
+		Kind  string    `json:"kind"`
+		DueAt time.Time `json:"dueAt"`
+	} `json:"deadline"`
+}
+
+// Process reads the process of an order.
+func (c *Client) Process(ctx context.Context, orderID string) (Process, error) {
+	var process Process
+	err := c.get(ctx, "order", "/orders/"+orderID+"/fulfilment", &process)
+	return process, err
+}
+
 // CancelOrder cancels an order for its customer.
 func (c *Client) CancelOrder(ctx context.Context, id, reason string) error {
 	return c.post(ctx, "order", "/orders/"+id+"/cancel", map[string]string{"reason": reason}, nil)

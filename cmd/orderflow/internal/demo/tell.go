@@ -44,6 +44,9 @@ func (t Teller) Tell(ctx context.Context) error {
 	if err := t.cancelled(ctx, cast); err != nil {
 		return err
 	}
+	if err := t.forgotten(ctx, cast); err != nil {
+		return err
+	}
 	if err := t.story(ctx, cast.customer.ID); err != nil {
 		return err
 	}

@@ -336,7 +336,7 @@ func TestAnOrderThatWasPutAsideGoesOn(t *testing.T) {
 			t.Fatal(err)
 		}
 		if err := w.db.Update(t.Context(), func(tx sqldb.Tx) error {
-			tx.Queue(`INSERT INTO fulfilment_checkpoint (name, position) VALUES ('fulfilment', $1)`, int64(end)) //nolint:gosec // small
+			tx.Queue(`INSERT INTO fulfilment_checkpoint (name, position) VALUES ('fulfilment', $1)`, int64(end))
 			return nil
 		}); err != nil {
 			t.Fatal(err)

@@ -43,8 +43,9 @@ const (
 	dispatchedToPacking
 	returnToStock
 	returnedToProcess
-	lastMessage
 )
+
+const lastMessage = returnedToProcess
 
 // job has the rules of services/packing/internal/jobs.
 type job struct{ placed, cancelled, packed, rejected, returned, dispatched bool }
@@ -150,10 +151,10 @@ func (m model) hear(heard fulfilment.Heard) model {
 		if e.Deadline != (fulfilment.Deadline{}) {
 			m.armed = [2]fulfilment.Deadline{e.Deadline, m.armed[0]}
 		}
-		switch e.Name {
-		case fulfilment.Expired:
+		if e.Name == fulfilment.Expired {
 			m.asked = [2]fulfilment.Deadline{e.Missed, m.asked[0]}
-		case fulfilment.ReturnRequested:
+		}
+		if e.Name == fulfilment.ReturnRequested {
 			if m.sent&returnToStock != 0 || e.Reason == "" {
 				panic("asked back twice, or for no reason")
 			}
@@ -219,7 +220,7 @@ func (m model) moves() []move {
 		left.parcel.dispatched, left.sent = true, m.sent|dispatchedToOrder|dispatchedToPacking
 		can("somebody dispatches", left)
 	}
-	for one := message(1); one < lastMessage; one <<= 1 {
+	for one := message(1); one <= lastMessage; one <<= 1 {
 		switch {
 		case m.sent&one == 0:
 		case m.came&one == 0:
