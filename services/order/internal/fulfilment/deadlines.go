@@ -16,7 +16,7 @@ import (
 
 const (
 	// lookEvery is how often the table of deadlines is looked at.
-	lookEvery = 250 * time.Millisecond
+	lookEvery = 500 * time.Millisecond
 	// mostDue is how many deadlines are dealt with at a look.
 	mostDue = 200
 	// again is when a deadline that was dealt with is looked at again: its row

@@ -82,7 +82,6 @@ func (m *Manager) lead(ctx context.Context, epoch int64) error {
 	if err != nil {
 		return err
 	}
-	m.known.clear() // another instance has been at work
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
 		return m.config.Store.Follow(ctx, at, []string{"order-", Category + "-"}, func(ctx context.Context, batch es.Batch) error {

@@ -3,6 +3,7 @@ package fulfilment_test
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -10,13 +11,19 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
+	"pgregory.net/rapid"
 
+	"orderflow/contracts/contractstest"
 	"orderflow/pkg/cause"
 	"orderflow/pkg/es"
 	"orderflow/pkg/esdbserver/esdbservertest"
+	"orderflow/pkg/eventbus"
+	"orderflow/pkg/inbox"
 	"orderflow/pkg/sqldb"
 	"orderflow/pkg/sqldb/sqldbtest"
+	"orderflow/services/order/internal/domain"
 	"orderflow/services/order/internal/fulfilment"
+	"orderflow/services/order/internal/stored"
 )
 
 func TestTheProcessFollowsItsOrderToItsEnd(t *testing.T) {
@@ -44,7 +51,7 @@ func TestTheProcessFollowsItsOrderToItsEnd(t *testing.T) {
 func (w *world) settles(t *testing.T) {
 	t.Helper()
 	other := w.place(t)
-	w.is(t, other, fulfilment.StateCancelled)
+	w.is(t, other, fulfilment.StatePackingLate)
 }
 
 func TestAnOrderThatNobodyPacksIsDelayedOnceAndThenCancelled(t *testing.T) {
@@ -54,8 +61,8 @@ func TestAnOrderThatNobodyPacksIsDelayedOnceAndThenCancelled(t *testing.T) {
 		id := w.place(t)
 		w.waits(t, id, "pack-overdue 1h0m0s")
 		w.clock.advance(61 * time.Minute)
-		w.waits(t, id, "pack-expired 2h0m0s")
-		w.clock.advance(121 * time.Minute)
+		w.waits(t, id, "pack-expired 2h1m0s")
+		w.clock.advance(122 * time.Minute)
 		w.is(t, id, fulfilment.StateCancelled)
 		w.waits(t, id, "")
 		want := []string{"fulfilment-begun", "fulfilment-delayed", "fulfilment-expired", "fulfilment-cancelled"}
@@ -63,7 +70,7 @@ func TestAnOrderThatNobodyPacksIsDelayedOnceAndThenCancelled(t *testing.T) {
 			t.Error(diff)
 		}
 		o, _, err := w.orders.Load(t.Context(), id)
-		if err != nil || o.CancelReason != "not packed in time" || !o.CancelledAt.Equal(noon.Add(121*time.Minute)) {
+		if err != nil || o.CancelReason != "not packed in time" || !o.CancelledAt.Equal(noon.Add(122*time.Minute)) {
 			t.Errorf("%+v, %v", o, err)
 		}
 	})
@@ -77,8 +84,8 @@ func TestAnOrderThatNobodyDispatchesIsCancelledAndItsGoodsAreAskedBack(t *testin
 		w.do(t, id, pack)
 		w.waits(t, id, "dispatch-overdue 3h30m0s")
 		w.clock.advance(211 * time.Minute)
-		w.waits(t, id, "dispatch-expired 4h30m0s")
-		w.clock.advance(271 * time.Minute)
+		w.waits(t, id, "dispatch-expired 4h31m0s")
+		w.clock.advance(272 * time.Minute)
 		w.is(t, id, fulfilment.StateReturning)
 		want := []string{"fulfilment-begun", "fulfilment-packed", "fulfilment-delayed", "fulfilment-expired", "fulfilment-return-requested"}
 		if diff := cmp.Diff(want, w.steps(t, "fulfilment", id)); diff != "" {
@@ -133,6 +140,61 @@ func TestWhatWasDoneBeforeAKillIsNotDoneAgain(t *testing.T) {
 	})
 }
 
+// A manager that begins anew hears the beginning of a story of which the event
+// store holds more. What packing says then must not be ignored because it would
+// have meant nothing back then.
+func TestWhatIsKnownFromBeforeIgnoresNothing(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		id := w.place(t)
+		w.do(t, id, pack)
+		w.do(t, id, cancel)
+		log, err := w.store.ReadStream(t.Context(), es.StreamName("order", id), 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fresh := fulfilment.New(w.config)
+		w.asLeader(t, func(ctx context.Context, epoch int64) {
+			whole, beginning := es.Batch{Events: log, Position: log[2].Position}, es.Batch{Events: log[:1], Position: log[0].Position}
+			if err := errors.Join(fulfilment.Take(fulfilment.New(w.config), ctx, epoch, whole), fulfilment.Take(fresh, ctx, epoch, beginning)); err != nil {
+				t.Error(err)
+			}
+		})
+		if err := inbox.Migrate(t.Context(), w.db); err != nil {
+			t.Fatal(err)
+		}
+		in := inbox.New(w.db, "order", slog.New(slog.DiscardHandler), inbox.Options{})
+		fresh.Register(in)
+		for _, e := range contractstest.Samples(t, fulfilment.ReturnedV1) {
+			e.Subject, e.Data = id.String(), []byte(`{"orderId":"`+id.String()+`","occurredAt":"2026-03-14T13:00:00Z"}`)
+			if err := in.Handle(t.Context(), []eventbus.Delivery{{Event: e}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		w.is(t, id, fulfilment.StateReturned)
+	})
+}
+
+func TestEverySampleOfWhatIsReadIsUnderstood(t *testing.T) {
+	w := newWorld(t, sqldbtest.SQLite(t))
+	if err := inbox.Migrate(t.Context(), w.db); err != nil {
+		t.Fatal(err)
+	}
+	in := inbox.New(w.db, "order", slog.New(slog.DiscardHandler), inbox.Options{})
+	fulfilment.New(w.config).Register(in)
+	samples := contractstest.Samples(t, fulfilment.ReturnedV1)
+	for _, e := range samples {
+		nobody, never := e, e
+		nobody.ID, nobody.Data = e.ID+"/nobody", []byte(`{"orderId":"seven","occurredAt":"2026-03-14T13:00:00Z"}`)
+		never.ID, never.Data = e.ID+"/never", []byte(`{"orderId":"`+e.Subject+`"}`)
+		if err := in.Handle(t.Context(), []eventbus.Delivery{{Event: e}, {Event: nobody}, {Event: never}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if held, parked, err := in.Backlog(t.Context()); err != nil || held != 0 || parked != 2*len(samples) {
+		t.Errorf("%d held, %d parked, %v", held, parked, err)
+	}
+}
+
 // asLeader runs fn as the active manager would.
 func (w *world) asLeader(t *testing.T, fn func(ctx context.Context, epoch int64)) {
 	t.Helper()
@@ -153,9 +215,9 @@ func TestACommandThatWasCommittedAndNotCarriedOutIsCarriedOut(t *testing.T) {
 		id := w.place(t)
 		w.waits(t, id, "pack-overdue 1h0m0s")
 		w.clock.advance(61 * time.Minute)
-		w.waits(t, id, "pack-expired 2h0m0s")
+		w.waits(t, id, "pack-expired 2h1m0s")
 		stop()
-		w.clock.advance(121 * time.Minute)
+		w.clock.advance(122 * time.Minute)
 		w.asLeader(t, func(ctx context.Context, epoch int64) { // decides, and dies
 			for range 2 {
 				if err := fulfilment.PassDeadlines(fulfilment.New(w.config), ctx, epoch, w.clock.Now()); err != nil {
@@ -184,7 +246,7 @@ func TestTablesThatAreLostAreBuiltAnewFromTheLog(t *testing.T) {
 		w.waits(t, waiting, "dispatch-overdue 3h30m0s")
 		w.is(t, gone, fulfilment.StateDispatched)
 		w.clock.advance(61 * time.Minute)
-		w.waits(t, late, "pack-expired 2h0m0s")
+		w.waits(t, late, "pack-expired 2h1m0s")
 		stop()
 		var before [3][]string
 		for i, id := range []uuid.UUID{waiting, late, gone} {
@@ -194,7 +256,7 @@ func TestTablesThatAreLostAreBuiltAnewFromTheLog(t *testing.T) {
 		sqldbtest.Exec(t, w.db, `DELETE FROM fulfilment_deadline`)
 		w.run(t)
 		w.waits(t, waiting, "dispatch-overdue 3h30m0s")
-		w.waits(t, late, "pack-expired 2h0m0s")
+		w.waits(t, late, "pack-expired 2h1m0s")
 		w.waits(t, gone, "")
 		for i, id := range []uuid.UUID{waiting, late, gone} {
 			if diff := cmp.Diff(before[i], w.steps(t, "fulfilment", id)); diff != "" {
@@ -373,6 +435,60 @@ func TestTheManagerGoesOnAfterOutages(t *testing.T) {
 	if diff := cmp.Diff(want, w.steps(t, "fulfilment", id)); diff != "" {
 		t.Error(diff)
 	}
+}
+
+// TestTheProcessIsWhatItsOrderSays draws what happens to a few orders, with the
+// manager stopped, started, or made to read everything again in between, and
+// compares each process with what the table makes of its order's stream.
+func TestTheProcessIsWhatItsOrderSays(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, w *world) {
+		decisions := map[string]func(domain.Order) ([]domain.Event, error){"pack": pack, "cancel": cancel, "dispatch": dispatch, "reject": reject}
+		rapid.Check(t, func(r *rapid.T) {
+			stop := w.run(t)
+			defer func() { stop() }()
+			ids := []uuid.UUID{w.place(t), w.place(t)}
+			for range rapid.IntRange(0, 8).Draw(r, "steps") {
+				what := rapid.SampledFrom([]string{"pack", "cancel", "dispatch", "reject", "stop", "begin anew"}).Draw(r, "what")
+				if decide, ok := decisions[what]; ok {
+					w.do(t, rapid.SampledFrom(ids).Draw(r, "order"), func(o domain.Order) ([]domain.Event, error) {
+						events, err := decide(o)
+						if err != nil {
+							return nil, nil //nolint:nilerr // a customer who comes too late
+						}
+						return events, nil
+					})
+					continue
+				}
+				stop()
+				if what == "begin anew" {
+					sqldbtest.Exec(t, w.db, `DELETE FROM fulfilment_checkpoint`)
+				}
+				stop = w.run(t)
+			}
+			for _, id := range ids {
+				events, err := w.store.ReadStream(t.Context(), es.StreamName("order", id), 0)
+				if err != nil {
+					r.Fatal(err)
+				}
+				var want fulfilment.Process
+				for _, recorded := range events {
+					event, err := stored.Codec{}.Decode(t.Context(), recorded)
+					if err != nil {
+						r.Fatal(err)
+					}
+					for _, e := range rules.Decide(want, fulfilment.HeardOf(event)) {
+						want = fulfilment.Apply(want, e)
+					}
+				}
+				w.is(t, id, want.State)
+				got, _, err := fulfilment.New(w.config).Load(t.Context(), id)
+				if diff := cmp.Diff(want, got); err != nil || diff != "" {
+					r.Errorf("%v: %s", err, diff)
+				}
+			}
+		})
+	})
 }
 
 func TestASecondManagerTakesOver(t *testing.T) {

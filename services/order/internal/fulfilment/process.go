@@ -103,7 +103,12 @@ func (r Rules) Decide(p Process, heard Heard) []Event {
 	case Cancelled, Returned, Completed:
 	}
 	if kind := DeadlineOf(step.Next); kind != "" {
-		e.Deadline = Deadline{kind, since.Add(r.limits[kind]).UTC().Truncate(time.Microsecond)}
+		due := since.Add(r.limits[kind])
+		if step.Event == Delayed {
+			// However late it was noticed: nobody is told that an order is late and, at once, that it is cancelled.
+			due = heard.At.Add(r.limits[kind] - r.limits[heard.Trigger])
+		}
+		e.Deadline = Deadline{kind, due.UTC().Truncate(time.Microsecond)}
 	}
 	return []Event{e}
 }

@@ -12,7 +12,8 @@ import (
 type Settings struct {
 	// PackWithin is how long after it was placed an order counts as delayed when
 	// it is not packed, and CancelUnpackedAfter how long after it was placed it is
-	// cancelled.
+	// cancelled. When the delay was noticed late, because nothing ran, the latter
+	// is as much later.
 	PackWithin          time.Duration `env:"ORDER_PACK_WITHIN" envDefault:"4h"`
 	CancelUnpackedAfter time.Duration `env:"ORDER_CANCEL_UNPACKED_AFTER" envDefault:"72h"`
 	// DispatchWithin and CancelUndispatchedAfter are the same for dispatching,

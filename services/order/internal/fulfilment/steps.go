@@ -170,9 +170,3 @@ func (k *known) forget(id uuid.UUID) {
 	delete(k.of, id)
 	delete(k.older, id)
 }
-
-func (k *known) clear() {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.of, k.older = map[uuid.UUID]standing{}, nil
-}

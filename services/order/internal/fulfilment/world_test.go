@@ -149,6 +149,10 @@ func (w *world) place(t testing.TB) uuid.UUID {
 func pack(o domain.Order) ([]domain.Event, error)     { return o.Pack(noon.Add(30 * time.Minute)) }
 func dispatch(o domain.Order) ([]domain.Event, error) { return o.Dispatch(noon.Add(40 * time.Minute)) }
 
+func reject(o domain.Order) ([]domain.Event, error) {
+	return o.Reject("no mugs", noon.Add(20*time.Minute))
+}
+
 func cancel(o domain.Order) ([]domain.Event, error) {
 	return o.Cancel("changed my mind", noon.Add(35*time.Minute))
 }
