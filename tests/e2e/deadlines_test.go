@@ -3,6 +3,7 @@ package e2e
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -89,6 +90,49 @@ func TestCompensationSurvivesKills(t *testing.T) {
 		w.theStreamHolds(o, "order-placed", "order-packed", "order-cancelled")
 	}
 	w.reportingSaysLate(0, 0, int64(len(orders)))
+	w.AddsUp()
+}
+
+// racesAreCompensated has customer, packer and dispatcher act while they cannot
+// hear of each other, as they do for a moment in any race.
+func racesAreCompensated(w *world) {
+	if w.broker == nil {
+		w.t.Skip("the broker is not the test's own")
+	}
+	anna := w.Customer("Anna")
+	w.Product("tea", 450, "EUR")
+	packedInVain, gone := anna.Orders(line("tea", 1)), anna.Orders(line("tea", 2))
+	w.Packer().Sees(packedInVain, "pending")
+	w.Packer().Packs(gone)
+	gone.Becomes("packed")
+	w.Dispatcher().Sees(gone, "ready")
+	// The way it ends is its own business.
+	if err := w.broker.stop(patience); err != nil && !strings.Contains(err.Error(), "stopped with") {
+		w.t.Fatal(err)
+	}
+	packedInVain.IsCancelled("changed my mind")
+	w.Packer().Packs(packedInVain)
+	gone.IsCancelled("changed my mind")
+	w.Dispatcher().Dispatches(gone)
+	if err := w.broker.start(); err != nil {
+		w.t.Fatal(err)
+	}
+	w.ready(w.t, services...)
+
+	packedInVain.Ends("returned")
+	w.Packer().Sees(packedInVain, "returned")
+	w.Dispatcher().Sees(packedInVain, "cancelled")
+	w.crmHasWritten(packedInVain, "order-cancelled", "order-confirmation", "order-packed")
+
+	gone.Becomes("dispatched")
+	gone.Ends("dispatched")
+	w.Dispatcher().Sees(gone, "dispatched")
+	w.Packer().Sees(gone, "packed")
+	w.crmHasWritten(gone, "order-cancelled", "order-confirmation", "order-dispatched", "order-packed")
+	if now := gone.Now(); now.CancelledAt.IsZero() {
+		w.t.Errorf("nobody knows any more that it was cancelled: %+v", now)
+	}
+	w.crmShows(anna, gone, "dispatched")
 	w.AddsUp()
 }
 

@@ -43,6 +43,7 @@ var alone = []script{
 	{name: "nothing is lost and nothing happens twice when everything is killed", play: killedSystemLosesNothing},
 	{name: "nothing is lost and nothing happens twice when one after the other is killed", play: killedProcessLosesNothing, separate: true},
 	{name: "orders are taken without a broker and arrive when it is back", play: stoppedBrokerLosesNothing, separate: true},
+	{name: "people who could not hear of each other are brought together", play: racesAreCompensated, separate: true},
 	{name: "queues that somebody has deleted come back", play: deletedQueuesComeBack, separate: true},
 }
 
