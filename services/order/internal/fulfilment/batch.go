@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"sync"
 
 	"github.com/google/uuid"
@@ -17,11 +18,15 @@ import (
 // store, which takes what arrives together in one write.
 const atOnce = 32
 
+// mostUnwritten is how many rows are gathered before they are written.
+const mostUnwritten = 500
+
 // batch is what a piece of the log leads to in the database.
 type batch struct {
-	mu     sync.Mutex
-	rows   map[uuid.UUID]row // of processes that stepped, after their last step
-	failed []failure
+	mu       sync.Mutex
+	rows     map[uuid.UUID]row // of processes that stepped, after their last step
+	failed   []failure
+	position es.Position // up to which the log is carried out; 0: nothing is to be written
 }
 
 // row is a process in the table of deadlines.
@@ -37,13 +42,14 @@ type failure struct {
 	err      error
 }
 
-// take handles a piece of the log, and then moves the checkpoint over it. Orders
-// are handled side by side, the events of each in order.
+// take handles a piece of the log. Orders are handled side by side, the events of
+// each in order. What it leads to in the database can wait for that of the next
+// pieces: whatever is not written when the manager dies is read again.
 func (m *Manager) take(ctx context.Context, epoch int64, log es.Batch) error {
 	if len(log.Events) == 0 {
 		return nil
 	}
-	done := batch{rows: map[uuid.UUID]row{}}
+	done := batch{rows: map[uuid.UUID]row{}, position: log.Position}
 	group, working := errgroup.WithContext(ctx)
 	group.SetLimit(atOnce)
 	for _, events := range byOrder(log.Events) {
@@ -52,13 +58,13 @@ func (m *Manager) take(ctx context.Context, epoch int64, log es.Batch) error {
 	if err := group.Wait(); err != nil {
 		return fmt.Errorf("fulfilment up to %d: %w", log.Position, err)
 	}
-	if err := m.write(ctx, epoch, log.Position, &done); err != nil {
-		return fmt.Errorf("fulfilment up to %d: %w", log.Position, err)
-	}
 	for _, f := range done.failed {
 		m.config.Log.ErrorContext(ctx, "order put aside by fulfilment", "order", f.id, "error", f.err)
 	}
-	return nil
+	if m.unwritten.add(&done) < mostUnwritten {
+		return nil // for the next look at the clock
+	}
+	return m.write(ctx, epoch)
 }
 
 // byOrder divides events by order, each order's in order.
@@ -112,6 +118,21 @@ func (b *batch) fail(f failure) {
 	b.failed = append(b.failed, f)
 }
 
+// add takes in a later batch, and returns how many rows there are now.
+func (b *batch) add(later *batch) int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	maps.Copy(b.rows, later.rows)
+	b.failed = append(b.failed, later.failed...)
+	b.position = later.position
+	return len(b.rows) + len(b.failed)
+}
+
+// empty forgets everything.
+func (b *batch) empty() {
+	b.rows, b.failed, b.position = map[uuid.UUID]row{}, nil, 0
+}
+
 // isTemporary tells what passes by itself from what is an order's own fault.
 func isTemporary(ctx context.Context, err error) bool {
 	return err != nil && (ctx.Err() != nil || errors.Is(err, es.ErrUnavailable) || sqldb.IsUnavailable(err))
@@ -119,8 +140,14 @@ func isTemporary(ctx context.Context, err error) bool {
 
 // write replaces the rows of deadlines, puts aside what failed, and moves the
 // checkpoint, all or nothing, and only while this manager is the active one.
-func (m *Manager) write(ctx context.Context, epoch int64, position es.Position, done *batch) error {
-	return m.config.DB.Update(ctx, func(tx sqldb.Tx) error {
+func (m *Manager) write(ctx context.Context, epoch int64) error {
+	done := &m.unwritten
+	done.mu.Lock()
+	defer done.mu.Unlock()
+	if done.position == 0 {
+		return nil
+	}
+	err := m.config.DB.Update(ctx, func(tx sqldb.Tx) error {
 		if err := sqldb.Fence(ctx, tx, name, epoch); err != nil {
 			return err
 		}
@@ -130,9 +157,14 @@ func (m *Manager) write(ctx context.Context, epoch int64, position es.Position, 
 			putAside(tx, f, now)
 		}
 		_, err := tx.Exec(ctx, `INSERT INTO fulfilment_checkpoint (name, position) VALUES ($1, $2)
-			ON CONFLICT (name) DO UPDATE SET position = excluded.position`, name, int64(position)) //nolint:gosec // below 2^63
+			ON CONFLICT (name) DO UPDATE SET position = excluded.position`, name, int64(done.position)) //nolint:gosec // below 2^63
 		return err
 	})
+	if err != nil {
+		return fmt.Errorf("fulfilment up to %d: %w", done.position, err)
+	}
+	done.empty()
+	return nil
 }
 
 // writeDeadlines queues the statements that make the table say what rows do.

@@ -30,13 +30,16 @@ type due struct {
 	row
 }
 
-// keepTime looks after deadlines and after what was put aside until ctx ends, or
-// something does not work.
+// keepTime looks after deadlines, what was put aside, and what is to be written,
+// until ctx ends or something does not work.
 func (m *Manager) keepTime(ctx context.Context, epoch int64) error {
 	ticker := time.NewTicker(lookEvery)
 	defer ticker.Stop()
 	listening := m.config.Now() // since when everything told is heard
 	for {
+		if err := m.write(ctx, epoch); err != nil {
+			return err
+		}
 		now := m.config.Now()
 		listens := m.listens(ctx)
 		if !listens {

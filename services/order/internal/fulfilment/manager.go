@@ -48,6 +48,7 @@ type Manager struct {
 	processes *es.Repository[Process, Event]
 	lease     *sqldb.Lease
 	known     *known
+	unwritten batch
 }
 
 // New returns a manager. It does nothing before Run.
@@ -82,6 +83,9 @@ func (m *Manager) lead(ctx context.Context, epoch int64) error {
 	if err != nil {
 		return err
 	}
+	m.unwritten.mu.Lock()
+	m.unwritten.empty() // it is read again
+	m.unwritten.mu.Unlock()
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
 		return m.config.Store.Follow(ctx, at, []string{"order-", Category + "-"}, func(ctx context.Context, batch es.Batch) error {

@@ -114,7 +114,7 @@ func TestWhatWasDoneBeforeAKillIsNotDoneAgain(t *testing.T) {
 		}
 		manager := fulfilment.New(w.config)
 		w.asLeader(t, func(ctx context.Context, epoch int64) {
-			if err := fulfilment.Take(manager, ctx, epoch-1, log); !errors.Is(err, sqldb.ErrFenced) {
+			if err := manager.Take(ctx, epoch-1, log); !errors.Is(err, sqldb.ErrFenced) {
 				t.Errorf("one whose turn is over: %v", err)
 			}
 		})
@@ -155,7 +155,7 @@ func TestWhatIsKnownFromBeforeIgnoresNothing(t *testing.T) {
 		fresh := fulfilment.New(w.config)
 		w.asLeader(t, func(ctx context.Context, epoch int64) {
 			whole, beginning := es.Batch{Events: log, Position: log[2].Position}, es.Batch{Events: log[:1], Position: log[0].Position}
-			if err := errors.Join(fulfilment.Take(fulfilment.New(w.config), ctx, epoch, whole), fulfilment.Take(fresh, ctx, epoch, beginning)); err != nil {
+			if err := errors.Join(fulfilment.New(w.config).Take(ctx, epoch, whole), fresh.Take(ctx, epoch, beginning)); err != nil {
 				t.Error(err)
 			}
 		})
@@ -220,7 +220,7 @@ func TestACommandThatWasCommittedAndNotCarriedOutIsCarriedOut(t *testing.T) {
 		w.clock.advance(122 * time.Minute)
 		w.asLeader(t, func(ctx context.Context, epoch int64) { // decides, and dies
 			for range 2 {
-				if err := fulfilment.PassDeadlines(fulfilment.New(w.config), ctx, epoch, w.clock.Now()); err != nil {
+				if err := fulfilment.New(w.config).PassDeadlines(ctx, epoch, w.clock.Now()); err != nil {
 					t.Error(err)
 				}
 			}
@@ -277,7 +277,7 @@ func TestADeadlineIsJudgedByWhatTheOrdersStreamSaysNow(t *testing.T) {
 		w.do(t, id, pack)
 		w.clock.advance(61 * time.Minute)
 		w.asLeader(t, func(ctx context.Context, epoch int64) {
-			if err := fulfilment.PassDeadlines(fulfilment.New(w.config), ctx, epoch, w.clock.Now()); err != nil {
+			if err := fulfilment.New(w.config).PassDeadlines(ctx, epoch, w.clock.Now()); err != nil {
 				t.Error(err)
 			}
 		})
