@@ -17,7 +17,7 @@ import (
 //     expect;
 //   - a field is newly required, whether it is new or was optional: old events lack it;
 //   - a field is no longer required: readers count on it;
-//   - the subject is another field;
+//   - the subject is another field, or the source another one;
 //   - a sample is edited.
 func Broken(before, after map[string]Shape) []string {
 	var broken []string
@@ -38,6 +38,9 @@ func (s Shape) broken(now Shape) []string {
 	var broken []string
 	if s.Subject != now.Subject {
 		broken = append(broken, fmt.Sprintf("the subject was %q and is %q", s.Subject, now.Subject))
+	}
+	if s.Source != now.Source {
+		broken = append(broken, fmt.Sprintf("the source was %q and is %q", s.Source, now.Source))
 	}
 	for _, at := range slices.Sorted(maps.Keys(s.Fields)) {
 		field, ok := now.Fields[at]

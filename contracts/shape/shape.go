@@ -16,6 +16,8 @@ import (
 type Shape struct {
 	// Subject names the field that is the subject of the events.
 	Subject string `json:"subject,omitempty"`
+	// Source is that of the events, where the type does not say it.
+	Source string `json:"source,omitempty"`
 	// Fields by their paths: total, lines, lines[] for what is in that list,
 	// lines[].sku. The data itself has the path "".
 	Fields map[string]Field `json:"fields"`
@@ -88,11 +90,12 @@ func Of(schema []byte) (Shape, error) {
 	}
 	definitions, _ := root["$defs"].(map[string]any)
 	subject, _ := root["x-subject"].(string)
+	source, _ := root["x-source"].(string)
 	w := walk{definitions: definitions, fields: map[string]Field{}}
 	if err := w.value("", root, false, 0); err != nil {
 		return Shape{}, err
 	}
-	return Shape{Subject: subject, Fields: w.fields}, nil
+	return Shape{Subject: subject, Source: source, Fields: w.fields}, nil
 }
 
 // maxDepth is deeper than any event; beyond it a definition contains itself.
@@ -118,7 +121,7 @@ func (w walk) value(at string, schema map[string]any, required bool, depth int) 
 		case "type", "format", "pattern", "const", "enum", "minimum", "maximum", "minLength", "maxLength", "minItems", "maxItems":
 			field.Is[keyword] = schema[keyword]
 		case "properties", "required", "items": // below
-		case "$schema", "$id", "$defs", "$comment", "title", "description", "x-subject": // promise nothing of the value
+		case "$schema", "$id", "$defs", "$comment", "title", "description", "x-subject", "x-source": // promise nothing of the value
 		default:
 			return fmt.Errorf("%q says %q: what a change of that takes from readers is not known here", at, keyword)
 		}

@@ -18,7 +18,7 @@ import (
 
 // schema is a contract with one of everything.
 const schema = `{
-	"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "t", "x-subject": "id",
+	"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "t", "x-subject": "id", "x-source": "/x",
 	"type": "object", "required": ["id", "lines"],
 	"properties": {
 		"id": {"description": "an id", "$ref": "#/$defs/id"},
@@ -41,7 +41,7 @@ func of(t *testing.T, text string) map[string]shape.Shape {
 }
 
 func TestAShapeIsWhatASchemaSaysFieldByField(t *testing.T) {
-	want := shape.Shape{Subject: "id", Fields: map[string]shape.Field{
+	want := shape.Shape{Subject: "id", Source: "/x", Fields: map[string]shape.Field{
 		"":             {Is: map[string]any{"type": "object"}},
 		"id":           {Required: true, Is: map[string]any{"type": "string", "format": "uuid"}},
 		"note":         {Is: map[string]any{"type": "string", "maxLength": 10.0}},
@@ -71,6 +71,7 @@ func TestAChangeThatTakesSomethingFromReadersIsFound(t *testing.T) {
 		"so in a list":            {`["sku"]`, `["sku", "gift"]`, `t: "lines[].gift" is newly required`},
 		"new and required":        {`["sku"], "properties": {`, `["sku", "size"], "properties": {"size": {"type": "integer"},`, `t: "lines[].size" is newly required`},
 		"required made optional":  {`["id", "lines"]`, `["lines"]`, `t: "id" is no longer required`},
+		"another source":          {`"x-source": "/x"`, `"x-source": "/y"`, `t: the source was "/x" and is "/y"`},
 		"another subject":         {`"x-subject": "id"`, `"x-subject": "note"`, `t: the subject was "id" and is "note"`},
 	} {
 		t.Run(what, func(t *testing.T) {

@@ -77,7 +77,8 @@ func TestOrderThatIsLateAndThenBroughtBackIsFollowed(t *testing.T) {
 		}
 	}
 	j.Place(ada, "Mug", 2580)
-	j.Spread(placed, "packing", "crm", "reporting")
+	j.Spread(placed, "packing", "crm")
+	j.Spread(placedV2, "reporting")
 	j.After(4 * time.Hour).Late()
 	check("late", "crm travelling", "reporting travelling", "packing person")
 	j.Spread("order.events.delayed.v1", "crm", "reporting")

@@ -29,19 +29,28 @@ type cancelled struct {
 	OccurredAt time.Time `json:"occurredAt"`
 }
 
+// Source is the source of what orders say.
+const Source = "/orderflow/order"
+
 // Translate is the relay's function: pure, one committed event in, the events
 // that announce it out.
 func Translate(ctx context.Context, r es.Recorded) ([]eventbus.Event, error) {
 	if strings.HasPrefix(r.Stream, fulfilment.Category+"-") {
-		return ofProcess(ctx, r)
+		return translate(ctx, r, FulfilmentSource, fulfilment.Codec{}, (*announcements).tellOfProcess)
 	}
-	events, err := stored.Codec{}.Decode(ctx, r)
+	return translate(ctx, r, Source, stored.Codec{}, (*announcements).tell)
+}
+
+func translate[E any](
+	ctx context.Context, r es.Recorded, source string, codec es.Codec[E], tell func(*announcements, E),
+) ([]eventbus.Event, error) {
+	events, err := codec.Decode(ctx, r)
 	if err != nil {
 		return nil, err
 	}
-	a := announcements{of: r}
+	a := announcements{of: r, source: source}
 	for _, event := range events {
-		a.tell(event)
+		tell(&a, event)
 	}
 	return a.events, a.err
 }
@@ -50,6 +59,7 @@ func Translate(ctx context.Context, r es.Recorded) ([]eventbus.Event, error) {
 // that event and their types, so no type may be in it twice.
 type announcements struct {
 	of     es.Recorded
+	source string
 	events []eventbus.Event
 	err    error // the first
 }
@@ -76,7 +86,7 @@ func (a *announcements) add(typ string, at time.Time, data any) {
 	}
 	a.events = append(a.events, eventbus.Event{
 		ID:              cause.IntegrationID(a.of.ID, typ).String(),
-		Source:          "/orderflow/order",
+		Source:          a.source,
 		Type:            typ,
 		Subject:         a.of.AggregateID().String(),
 		Time:            at,

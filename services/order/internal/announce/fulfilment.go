@@ -1,11 +1,8 @@
 package announce
 
 import (
-	"context"
 	"time"
 
-	"orderflow/pkg/es"
-	"orderflow/pkg/eventbus"
 	"orderflow/services/order/internal/fulfilment"
 )
 
@@ -34,24 +31,14 @@ type returnToStock struct {
 	OccurredAt time.Time `json:"occurredAt"`
 }
 
-// ofProcess is Translate for an event of a process.
-func ofProcess(ctx context.Context, r es.Recorded) ([]eventbus.Event, error) {
-	e, err := fulfilment.Codec{}.Decode(ctx, r)
-	if err != nil {
-		return nil, err
-	}
-	orderID := r.AggregateID().String()
-	var said []eventbus.Event
+// tellOfProcess announces an event of a process.
+func (a *announcements) tellOfProcess(e fulfilment.Event) {
+	orderID := a.of.AggregateID().String()
 	switch e.Name {
 	case fulfilment.Delayed:
-		said, err = announcement(r, DelayedV1, e.At,
-			delayed{orderID, e.CustomerID, fulfilment.StageOf(e.Missed.Kind), e.Missed.DueAt, e.At})
+		a.add(DelayedV1, e.At, delayed{orderID, e.CustomerID, fulfilment.StageOf(e.Missed.Kind), e.Missed.DueAt, e.At})
 	case fulfilment.ReturnRequested:
-		said, err = announcement(r, ReturnToStockV1, e.At, returnToStock{orderID, e.Reason, e.At})
+		a.add(ReturnToStockV1, e.At, returnToStock{orderID, e.Reason, e.At})
 	case fulfilment.Begun, fulfilment.Packed, fulfilment.Expired, fulfilment.Cancelled, fulfilment.Returned, fulfilment.Completed:
 	}
-	for i := range said {
-		said[i].Source = FulfilmentSource
-	}
-	return said, err
 }

@@ -94,12 +94,14 @@ func (m *Manager) redo(ctx context.Context, id uuid.UUID) error {
 		return err
 	}
 	for _, r := range steps {
-		event, err := Codec{}.Decode(ctx, r)
+		events, err := Codec{}.Decode(ctx, r)
 		if err != nil {
 			return fmt.Errorf("event %d of %s: %w", r.Revision, r.Stream, err)
 		}
-		if err := m.carryOut(ctx, r, event); err != nil {
-			return err
+		for _, event := range events {
+			if err := m.carryOut(ctx, r, event); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

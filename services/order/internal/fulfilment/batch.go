@@ -98,12 +98,17 @@ func (m *Manager) takeEvent(ctx context.Context, r es.Recorded, done *batch) err
 	if !isProcess(r) {
 		return m.hear(ctx, r)
 	}
-	event, err := Codec{}.Decode(ctx, r)
+	events, err := Codec{}.Decode(ctx, r)
 	if err != nil {
 		return fmt.Errorf("event %d of %s: %w", r.Revision, r.Stream, err)
 	}
-	done.note(r.AggregateID(), row{event.Deadline, r.Metadata.CorrelationID, r.Metadata.TraceParent})
-	return m.carryOut(ctx, r, event)
+	for _, event := range events {
+		done.note(r.AggregateID(), row{event.Deadline, r.Metadata.CorrelationID, r.Metadata.TraceParent})
+		if err := m.carryOut(ctx, r, event); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (b *batch) note(id uuid.UUID, r row) {

@@ -40,16 +40,28 @@ func (m *Manager) Register(in *inbox.Inbox) {
 	})
 }
 
-// hear takes one event of an order into its process.
+// hear takes one event of an order into its process. What was stored as one
+// event may mean several; at most one of them means something to the process, so
+// the stored event's id is cause enough.
 func (m *Manager) hear(ctx context.Context, r es.Recorded) error {
-	event, err := stored.Codec{}.Decode(ctx, r)
+	events, err := stored.Codec{}.Decode(ctx, r)
 	if err != nil {
 		return fmt.Errorf("event %d of %s: %w", r.Revision, r.Stream, err)
 	}
-	return m.step(ctx, r.AggregateID(), causeOf(r), heardOf(event))
+	for _, event := range events {
+		heard := heardOf(event)
+		if heard.Trigger == "" {
+			continue
+		}
+		if err := m.step(ctx, r.AggregateID(), causeOf(r), heard); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-// heardOf is what an event of an order means to its process.
+// heardOf is what an event of an order means to its process; the zero value is
+// nothing.
 func heardOf(event domain.Event) Heard {
 	switch e := event.(type) {
 	case domain.Placed:
@@ -60,6 +72,7 @@ func heardOf(event domain.Event) Heard {
 		return Heard{Trigger: OrderCancelled, Reason: e.Reason, At: e.At}
 	case domain.Dispatched:
 		return Heard{Trigger: OrderDispatched, At: e.At}
+	case domain.Rejected: // what matters is the cancellation behind it
 	}
 	return Heard{}
 }

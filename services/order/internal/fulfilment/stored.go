@@ -38,27 +38,32 @@ func (Codec) Encode(_ context.Context, _ uuid.UUID, e Event) (es.Encoded, error)
 	return es.Encoded{Type: string(e.Name), Version: 1, Data: text}, err
 }
 
+// schemas are the events of processes. None of them has ever changed.
+var schemas = func() (all es.Schemas) {
+	for _, name := range []Name{Begun, Packed, Delayed, Expired, Cancelled, ReturnRequested, Returned, Completed} {
+		all = append(all, es.Schema{Type: string(name)})
+	}
+	return all
+}()
+
 // Decode reads every version ever written.
-func (Codec) Decode(_ context.Context, r es.Recorded) (Event, error) {
-	switch Name(r.Type) {
-	case Begun, Packed, Delayed, Expired, Cancelled, ReturnRequested, Returned, Completed:
-	default:
-		return Event{}, fmt.Errorf("unknown event type %q", r.Type)
+func (Codec) Decode(_ context.Context, r es.Recorded) ([]Event, error) {
+	current, err := schemas.Upcast(r)
+	if err != nil {
+		return nil, err
 	}
-	if r.Unreadable != nil {
-		return Event{}, fmt.Errorf("%s: %w", r.Type, r.Unreadable)
+	events := make([]Event, len(current))
+	for i, c := range current {
+		var data eventV1
+		if err := json.Unmarshal(c.Data, &data); err != nil {
+			return nil, fmt.Errorf("%s version %d: %w", c.Type, c.Version, err)
+		}
+		events[i] = Event{
+			Name: Name(c.Type), State: data.State, Deadline: readDeadline(data.Deadline),
+			CustomerID: data.CustomerID, Missed: readDeadline(data.Missed), Reason: data.Reason, At: data.At,
+		}
 	}
-	if r.Metadata.Version != 1 {
-		return Event{}, fmt.Errorf("%s: unknown version %d", r.Type, r.Metadata.Version)
-	}
-	var data eventV1
-	if err := json.Unmarshal(r.Data, &data); err != nil {
-		return Event{}, fmt.Errorf("%s version %d: %w", r.Type, r.Metadata.Version, err)
-	}
-	return Event{
-		Name: Name(r.Type), State: data.State, Deadline: readDeadline(data.Deadline),
-		CustomerID: data.CustomerID, Missed: readDeadline(data.Missed), Reason: data.Reason, At: data.At,
-	}, nil
+	return events, nil
 }
 
 func writeDeadline(d Deadline) *deadlineV1 {

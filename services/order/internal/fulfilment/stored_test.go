@@ -62,7 +62,7 @@ func TestEveryVersionEverWrittenIsRead(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if diff := cmp.Diff(want, got); diff != "" {
+			if diff := cmp.Diff([]fulfilment.Event{want}, got); diff != "" {
 				t.Error(diff)
 			}
 			encoded, err := fulfilment.Codec{}.Encode(t.Context(), uuid.New(), want)

@@ -29,7 +29,16 @@ func TestWhatIsAnnouncedKeepsItsContract(t *testing.T) {
 
 func TestEverySampleOfWhatIsReadIsTakenIn(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
-		w.deliver(t, contractstest.Reads(t, "packing", w.inboxes[0].Patterns())...)
+		samples := contractstest.Reads(t, "packing", w.inboxes[0].Patterns())
+		for _, e := range samples { // a command is carried out where it can be
+			if e.Type == returnToStock {
+				w.deliver(t, placedEvent(e.Subject))
+				if _, err := w.Pack(t.Context(), e.Subject, Precondition{}, "Ada"); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		w.deliver(t, samples...)
 		if held, parked, err := w.inboxes[0].Backlog(t.Context()); held+parked != 0 || err != nil {
 			t.Errorf("%d held, %d parked, %v", held, parked, err)
 		}
