@@ -173,7 +173,9 @@ func (m *Manager) due(ctx context.Context, now time.Time) ([]due, error) {
 
 // Overdue counts the deadlines that have passed and have not been dealt with.
 func (m *Manager) Overdue(ctx context.Context) (int, error) {
+	now := m.config.Now()
 	var n int
-	err := m.config.DB.QueryRow(ctx, `SELECT count(*) FROM fulfilment_deadline WHERE due_at <= $1`, sqldb.Micros(m.config.Now())).Scan(&n)
+	err := m.config.DB.QueryRow(ctx, `SELECT count(*) FROM fulfilment_deadline WHERE try_at <= $2 AND due_at <= $1`,
+		sqldb.Micros(now), sqldb.Micros(now.Add(again))).Scan(&n) // by the index: try_at is due_at, or up to so much later than now
 	return n, err
 }
