@@ -15,5 +15,27 @@
 //	Recorded    an event as the store keeps it, and its metadata
 //	Schemas     the versions events were written in, and what they mean today
 //	Repository  load, decide, append, re-decide
+//	Snapshots   states kept to save reading long streams; never believed over events
 //	Follow      the committed log from a checkpoint on, for relays and projections
+//
+// # Snapshots
+//
+// The last events of a stream are read first, as many as lie between two
+// snapshots. A stream that has no more is loaded with that. For a longer one the
+// snapshot is looked for, and counts only if the stream holds the event that it
+// ends at. So short streams cost what they did, a snapshot can be wrong in no
+// way that the stream does not show, and deleting it costs time alone.
+//
+// What a snapshot must not lose is that commands are known by their events: it
+// keeps four bytes of the id of each. A command none of whose bytes are there
+// has not been carried out; of one whose bytes are there, a repetition or one in
+// four thousand million others for each event, the events are read to be sure.
+//
+// Loading an order, replayed and with a snapshot every 100 events
+// (BenchmarkLoad in services/order/internal/stored; the ratio in one run):
+//
+//	    10 events   1.0
+//	   100 events   1.0
+//	 1,000 events   3 to 7
+//	10,000 events  40 to 70
 package es

@@ -51,6 +51,8 @@ type Repository[S, E any] struct {
 	category string
 	codec    Codec[E]
 	apply    func(S, E) S
+
+	snapshots *snapshotter[S] // nil without
 }
 
 // NewRepository returns the repository of the streams <category>-<id>. apply
@@ -63,12 +65,10 @@ func NewRepository[S, E any](store *Store, category string, codec Codec[E], appl
 // last event. An aggregate without events is [ErrNotFound]. It waits for an
 // unavailable store as [Store.ReadStream] does.
 func (r *Repository[S, E]) Load(ctx context.Context, id uuid.UUID) (S, Revision, error) {
-	var state S
-	events, err := r.store.ReadStream(ctx, StreamName(r.category, id), 0)
-	if err != nil {
-		return state, NoStream, err
-	}
-	return r.fold(ctx, state, NoStream, events)
+	stream := StreamName(r.category, id)
+	f, err := r.find(ctx, stream)
+	r.take(ctx, stream, f)
+	return f.state, f.at, err
 }
 
 // Precondition restricts an update to one revision of the aggregate, as an
@@ -107,69 +107,49 @@ func (r *Repository[S, E]) Update(
 	stream := StreamName(r.category, id)
 	lost := 0
 	for round := 0; ; round++ {
-		var state S
-		history, err := r.store.ReadStream(ctx, stream, 0)
+		f, err := r.find(ctx, stream)
 		if err != nil && !errors.Is(err, ErrNotFound) {
-			return state, NoStream, err
+			return f.state, f.at, err
 		}
-		state, at, err := r.fold(ctx, state, NoStream, history)
-		if err != nil {
-			return state, at, err
+		if done, err := r.carriedOut(ctx, stream, &f, c.EventID(stream, 0)); done || err != nil {
+			return f.state, f.at, err
 		}
-		if carriedOut(history, c.EventID(stream, 0)) {
-			return state, at, nil
+		if pre.set && pre.at != f.at {
+			return f.state, f.at, fmt.Errorf("update %s: %w: at revision %d, not %d", stream, ErrStale, f.at, pre.at)
 		}
-		if pre.set && pre.at != at {
-			return state, at, fmt.Errorf("update %s: %w: at revision %d, not %d", stream, ErrStale, at, pre.at)
-		}
-		events, err := decide(state)
+		events, err := decide(f.state)
 		if err != nil || len(events) == 0 {
-			return state, at, err
+			return f.state, f.at, err
 		}
 		proposals, err := r.propose(ctx, id, c, events)
 		if err != nil {
-			return state, at, err
+			return f.state, f.at, err
 		}
-		err = r.store.append(ctx, stream, at, proposals)
+		err = r.store.append(ctx, stream, f.at, proposals)
 		switch {
 		case err == nil:
 			// Answer from the stream as it is: an identical command may have
 			// been first, and then its events count, not these.
-			appended, err := r.store.ReadStream(ctx, stream, at+1)
+			appended, err := r.store.ReadStream(ctx, stream, f.at+1)
 			if err != nil {
-				return state, at, err
+				return f.state, f.at, err
 			}
-			return r.fold(ctx, state, at, appended)
+			f, err = r.follow(ctx, f, appended)
+			r.take(ctx, stream, f)
+			return f.state, f.at, err
 		case errors.Is(err, ErrWrongRevision):
 			if lost++; lost == maxDecisions {
-				return state, at, fmt.Errorf("update %s: %w", stream, ErrContended)
+				return f.state, f.at, fmt.Errorf("update %s: %w", stream, ErrContended)
 			}
 		case !errors.Is(err, ErrUnavailable) || ctx.Err() != nil || r.store.isClosed():
-			return state, at, err
+			return f.state, f.at, err
 		}
 		// Whoever won gets out of the way, and a server in trouble some air. What
 		// became of an append without an answer shows in the stream.
 		if err := r.store.wait(ctx, rand.N(min(time.Duration(round+1)*5*time.Millisecond, 250*time.Millisecond))); err != nil {
-			return state, at, err
+			return f.state, f.at, err
 		}
 	}
-}
-
-func (r *Repository[S, E]) fold(ctx context.Context, state S, at Revision, history []Recorded) (S, Revision, error) {
-	for _, recorded := range history {
-		if recorded.Unreadable != nil {
-			return state, at, recorded.Unreadable
-		}
-		events, err := r.codec.Decode(ctx, recorded)
-		if err != nil {
-			return state, at, fmt.Errorf("event %d of %s: %w", recorded.Revision, recorded.Stream, err)
-		}
-		for _, event := range events {
-			state = r.apply(state, event)
-		}
-		at = recorded.Revision
-	}
-	return state, at, nil
 }
 
 func (r *Repository[S, E]) propose(ctx context.Context, id uuid.UUID, c cause.Cause, events []E) ([]proposed, error) {
@@ -183,13 +163,4 @@ func (r *Repository[S, E]) propose(ctx context.Context, id uuid.UUID, c cause.Ca
 		proposals[i] = proposed{id: c.EventID(stream, i), encoded: encoded, metadata: metadataOf(c, encoded.Version)}
 	}
 	return proposals, nil
-}
-
-func carriedOut(history []Recorded, first uuid.UUID) bool {
-	for _, e := range history {
-		if e.ID == first {
-			return true
-		}
-	}
-	return false
 }

@@ -18,13 +18,13 @@ import (
 // It waits out an unavailable server for as long as ctx allows, and returns
 // [ErrUnavailable] after that.
 func (s *Store) ReadStream(ctx context.Context, stream string, from Revision) ([]Recorded, error) {
-	return s.read(ctx, stream, from, math.MaxInt64)
+	return s.read(ctx, stream, readingStream(stream, from, math.MaxInt64))
 }
 
 // ReadFirst returns the first event of a stream, or [ErrNotFound]. It waits as
 // [Store.ReadStream] does.
 func (s *Store) ReadFirst(ctx context.Context, stream string) (Recorded, error) {
-	events, err := s.read(ctx, stream, 0, 1)
+	events, err := s.read(ctx, stream, readingStream(stream, 0, 1))
 	if err != nil {
 		return Recorded{}, err
 	}
@@ -34,13 +34,20 @@ func (s *Store) ReadFirst(ctx context.Context, stream string) (Recorded, error) 
 	return events[0], nil
 }
 
+// reading is a call that reads events.
+type reading = func(context.Context, *esdb.Client) ([]Recorded, error)
+
 // read repeats what broke off: reading changes nothing.
-func (s *Store) read(ctx context.Context, stream string, from Revision, limit uint64) ([]Recorded, error) {
+func (s *Store) read(ctx context.Context, stream string, how reading) ([]Recorded, error) {
 	pause := 5 * time.Millisecond
 	for {
-		events, err := s.readOnce(ctx, stream, from, limit)
+		events, err := call(ctx, s, how)
+		if err == nil {
+			return events, nil
+		}
+		err = fmt.Errorf("read %s: %w", stream, err)
 		if !errors.Is(err, ErrUnavailable) || ctx.Err() != nil || s.isClosed() {
-			return events, err
+			return nil, err
 		}
 		if s.wait(ctx, pause) != nil {
 			return nil, err
@@ -49,17 +56,18 @@ func (s *Store) read(ctx context.Context, stream string, from Revision, limit ui
 	}
 }
 
-func (s *Store) readOnce(ctx context.Context, stream string, from Revision, limit uint64) ([]Recorded, error) {
-	events, err := call(ctx, s, readingStream(stream, from, limit))
-	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", stream, err)
-	}
-	return events, nil
+// readingStream is the call that reads up to limit events from a revision on.
+func readingStream(stream string, from Revision, limit uint64) reading {
+	return readingWith(stream, esdb.ReadStreamOptions{From: esdb.Revision(uint64(max(from, 0)))}, limit)
 }
 
-// readingStream is the call that reads up to limit events.
-func readingStream(stream string, from Revision, limit uint64) func(context.Context, *esdb.Client) ([]Recorded, error) {
-	options := esdb.ReadStreamOptions{From: esdb.Revision(uint64(max(from, 0)))}
+// readingLast is the call that reads the last events of a stream, up to limit of
+// them, the last one first.
+func readingLast(stream string, limit uint64) reading {
+	return readingWith(stream, esdb.ReadStreamOptions{From: esdb.End{}, Direction: esdb.Backwards}, limit)
+}
+
+func readingWith(stream string, options esdb.ReadStreamOptions, limit uint64) reading {
 	return func(ctx context.Context, client *esdb.Client) ([]Recorded, error) {
 		result, err := client.ReadStream(ctx, stream, options, limit)
 		if err != nil {

@@ -20,6 +20,7 @@ import (
 	"errors"
 
 	"orderflow/pkg/es"
+	"orderflow/pkg/es/snapshot"
 	"orderflow/pkg/inbox"
 	"orderflow/pkg/relay"
 	"orderflow/pkg/service"
@@ -51,9 +52,10 @@ func Run(ctx context.Context, host service.Host) error {
 	if err := svc.Refused(); err != nil {
 		return err
 	}
-	svc.Migrate(db, migrations, sqldb.MigrateLease, inbox.Migrate, relay.Migrate)
+	svc.Migrate(db, migrations, sqldb.MigrateLease, inbox.Migrate, relay.Migrate, snapshot.Migrate)
 
-	orders := es.NewRepository(store, "order", stored.Codec{}, domain.Apply)
+	orders := es.NewRepository(store, "order", stored.Codec{}, domain.Apply).
+		WithSnapshots(es.Snapshots[domain.Order]{Store: snapshot.New(db), Codec: stored.States{}, Log: svc.Log})
 	prices := copies.New(db)
 	list := listing.New(db, store, svc.Log)
 	svc.Loop("order list", list.Run)

@@ -9,6 +9,7 @@ import (
 
 	"orderflow/pkg/sqldb"
 	"orderflow/services/order/internal/domain"
+	"orderflow/services/order/internal/stored"
 )
 
 // Listed is an order in the list.
@@ -89,7 +90,7 @@ func (l *Listing) read(ctx context.Context, rest string, args ...any) ([]Listed,
 		}
 		listed.WrittenAt = sqldb.Time(written)
 		var err error
-		listed.Order, err = readState(state)
+		listed.Order, err = stored.ReadState([]byte(state))
 		return listed, err
 	})
 	if err != nil {

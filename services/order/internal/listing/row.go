@@ -2,74 +2,19 @@ package listing
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"time"
 
 	"orderflow/pkg/es"
 	"orderflow/pkg/sqldb"
 	"orderflow/services/order/internal/domain"
+	"orderflow/services/order/internal/stored"
 )
 
 // row is an order in the list.
 type row struct {
 	state   domain.Order
 	version es.Revision // of the last event that is in state
-}
-
-// The column state, as JSON. Its names are its own: rows outlive the names of
-// fields in the domain.
-type stateJSON struct {
-	Status       string     `json:"status"`
-	CustomerID   string     `json:"customerId"`
-	Lines        []lineJSON `json:"lines"`
-	Total        moneyJSON  `json:"total"`
-	PlacedAt     time.Time  `json:"placedAt"`
-	PackedAt     time.Time  `json:"packedAt,omitzero"`
-	DispatchedAt time.Time  `json:"dispatchedAt,omitzero"`
-	CancelledAt  time.Time  `json:"cancelledAt,omitzero"`
-	CancelReason string     `json:"cancelReason,omitempty"`
-}
-
-type lineJSON struct {
-	SKU       string    `json:"sku"`
-	Name      string    `json:"name"`
-	Quantity  int64     `json:"quantity"`
-	UnitPrice moneyJSON `json:"unitPrice"`
-}
-
-type moneyJSON struct {
-	Amount   int64  `json:"amount"`
-	Currency string `json:"currency"`
-}
-
-func writeState(o domain.Order) (string, error) {
-	lines := make([]lineJSON, len(o.Lines))
-	for i, l := range o.Lines {
-		lines[i] = lineJSON{l.SKU, l.Name, l.Quantity, moneyJSON(l.UnitPrice)}
-	}
-	text, err := json.Marshal(stateJSON{
-		Status: string(o.Status), CustomerID: o.CustomerID, Lines: lines, Total: moneyJSON(o.Total),
-		PlacedAt: o.PlacedAt, PackedAt: o.PackedAt, DispatchedAt: o.DispatchedAt,
-		CancelledAt: o.CancelledAt, CancelReason: o.CancelReason,
-	})
-	return string(text), err
-}
-
-func readState(text string) (domain.Order, error) {
-	var s stateJSON
-	if err := json.Unmarshal([]byte(text), &s); err != nil {
-		return domain.Order{}, err
-	}
-	lines := make([]domain.Line, len(s.Lines))
-	for i, l := range s.Lines {
-		lines[i] = domain.Line{SKU: l.SKU, Name: l.Name, Quantity: l.Quantity, UnitPrice: domain.Money(l.UnitPrice)}
-	}
-	return domain.Order{
-		Status: domain.Status(s.Status), CustomerID: s.CustomerID, Lines: lines, Total: domain.Money(s.Total),
-		PlacedAt: s.PlacedAt, PackedAt: s.PackedAt, DispatchedAt: s.DispatchedAt,
-		CancelledAt: s.CancelledAt, CancelReason: s.CancelReason,
-	}, nil
 }
 
 // load reads the rows that there are of the orders with these ids.
@@ -86,7 +31,7 @@ func load(ctx context.Context, tx sqldb.Tx, ids []any) (map[string]row, error) {
 			return struct{}{}, err
 		}
 		var err error
-		if one.state, err = readState(text); err != nil {
+		if one.state, err = stored.ReadState([]byte(text)); err != nil {
 			return struct{}{}, fmt.Errorf("order %s: %w", id, err)
 		}
 		found[id] = one
@@ -107,11 +52,11 @@ func save(ctx context.Context, tx sqldb.Tx, changed map[string]row) error {
 	now := sqldb.Micros(time.Now())
 	args := make([]any, 0, len(changed)*columns)
 	for id, r := range changed {
-		state, err := writeState(r.state)
+		state, err := stored.WriteState(r.state)
 		if err != nil {
 			return fmt.Errorf("order %s: %w", id, err)
 		}
-		args = append(args, id, r.state.CustomerID, string(r.state.Status), sqldb.Micros(r.state.PlacedAt), int64(r.version), state, now)
+		args = append(args, id, r.state.CustomerID, string(r.state.Status), sqldb.Micros(r.state.PlacedAt), int64(r.version), string(state), now)
 	}
 	_, err := tx.Exec(ctx, `INSERT INTO order_list (order_id, customer_id, status, placed_at, version, state, written_at)
 		VALUES `+sqldb.Values(len(changed), columns)+`
