@@ -57,6 +57,7 @@ func (in *Inbox) tellAside(ctx context.Context, rows []aside) {
 		if row.status == statusParked {
 			in.counters.add(Stats{Failed: 1, Parked: 1})
 			in.log.ErrorContext(ctx, "event parked", in.about(row.item, row.attempts, row.reason)...)
+			in.settled([]item{row.item})
 			continue
 		}
 		in.counters.add(Stats{Failed: 1, Held: 1})

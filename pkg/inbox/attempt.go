@@ -167,6 +167,7 @@ func (in *Inbox) park(ctx context.Context, c *claimed, reason error) error {
 	if settled {
 		in.counters.add(Stats{Failed: 1, Parked: 1})
 		in.log.ErrorContext(ctx, "event parked", in.about(c.item, c.attempts, reasonOf(reason))...)
+		in.settled([]item{c.item})
 	}
 	return err
 }

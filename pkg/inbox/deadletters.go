@@ -100,6 +100,7 @@ func (in *Inbox) Discard(ctx context.Context, id string) error {
 		}
 		discarded := item{event: letter.Event, received: letter.ReceivedAt}
 		in.noteOne(tx, discarded, letter.Attempts, outcomeDiscarded, letter.Reason)
+		tx.AfterCommit(func() { in.settled([]item{discarded}) })
 		return nil
 	})
 	if err != nil {

@@ -10,3 +10,6 @@ func (in *Inbox) Lanes() int { return in.options.Lanes }
 
 // Lane is the lane that events of a subject are handled in.
 func (in *Inbox) Lane(subject string) int { return in.lane(subject) }
+
+// States tells what is known of each position.
+var States = (*Inbox).states

@@ -17,6 +17,8 @@ const atOnce = 500
 // cannot work at the moment; what was settled by then is recognised when the
 // batch comes again.
 func (in *Inbox) Handle(ctx context.Context, batch []eventbus.Delivery) error {
+	in.busy.Add(1)
+	defer in.busy.Add(-1)
 	err := in.handle(ctx, in.sort(batch))
 	in.noteBatch(ctx, err)
 	if err != nil {

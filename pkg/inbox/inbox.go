@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"orderflow/pkg/position"
 	"orderflow/pkg/sqldb"
 )
 
@@ -91,7 +92,10 @@ type Inbox struct {
 	seed        maphash.Seed // spreads subjects over lanes
 	// allNew says that the last batch had only events to handle, as the next one
 	// is likely to have.
-	allNew atomic.Bool
+	allNew  atomic.Bool
+	waiting *position.Waiting
+	newest  atomic.Int64 // the time of the newest event that this process handled, in microseconds
+	busy    atomic.Int64 // batches that are being handled
 
 	mu       sync.Mutex
 	running  bool
@@ -116,9 +120,9 @@ type dialect interface {
 	admit(ctx context.Context, tx sqldb.Tx, consumer string, items []item, now time.Time, allNew bool) (map[key]bool, error)
 	// note queues the rows of events that were handled at the first attempt.
 	note(tx sqldb.Tx, consumer string, items []item, now time.Time)
-	// forget is the statement that removes at most $3 rows of consumer $1 that
-	// were handled before $2.
-	forget() string
+	// forget removes at most limit rows of events that were handled before a
+	// time, in microseconds, keeps how far they went, and returns how many.
+	forget(ctx context.Context, tx sqldb.Tx, consumer string, before int64, limit int) (int64, error)
 	// spansEffects reports whether a transaction, with its locks, can stay open
 	// while handlers have effects elsewhere without being in anybody's way.
 	spansEffects() bool
@@ -141,6 +145,7 @@ func New(db sqldb.DB, consumer string, log *slog.Logger, options Options) *Inbox
 		db: db, consumer: consumer, log: log, options: options.withDefaults(),
 		dialect: sqlite{}, seats: seatsFor(db), wake: make(chan struct{}, 1), seed: maphash.MakeSeed(), metrics: newMetrics(),
 	}
+	in.waiting = position.NewWaiting(in.states)
 	if db.Dialect() == sqldb.Postgres {
 		in.dialect = postgres{}
 	}

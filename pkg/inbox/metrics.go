@@ -43,5 +43,17 @@ func (in *Inbox) handled(items []item, attempts int) {
 	for _, it := range items {
 		m.lag.Observe(now.Sub(it.event.Time).Seconds(), 1)
 		m.attempts.Observe(float64(attempts), 1)
+		in.noteTime(it.event.Time)
+	}
+	in.settled(items)
+}
+
+// noteTime keeps the newest time.
+func (in *Inbox) noteTime(at time.Time) {
+	for micros := at.UnixMicro(); ; {
+		newest := in.newest.Load()
+		if micros <= newest || in.newest.CompareAndSwap(newest, micros) {
+			return
+		}
 	}
 }

@@ -111,9 +111,17 @@ func batchArgs(consumer string, items []item, now time.Time) []any {
 
 // forget takes rows by their place: the table lies in the order of time, which
 // is all that its index on it knows.
-func (postgres) forget() string {
-	return `DELETE FROM inbox WHERE ctid = ANY(ARRAY(
-		SELECT ctid FROM inbox WHERE consumer = $1 AND handled_at < $2 LIMIT $3))`
+func (postgres) forget(ctx context.Context, tx sqldb.Tx, consumer string, before int64, limit int) (n int64, err error) {
+	err = tx.QueryRow(ctx, `WITH gone AS (
+			DELETE FROM inbox WHERE ctid = ANY(ARRAY(SELECT ctid FROM inbox WHERE consumer = $1 AND handled_at < $2 LIMIT $3))
+			RETURNING source, subject, type, sequence
+		), kept AS (
+			INSERT INTO inbox_forgotten (consumer, source, subject, type, sequence)
+			SELECT $1, source, subject, type, max(sequence) FROM gone GROUP BY source, subject, type
+			ON CONFLICT (subject, source, type, consumer) DO UPDATE SET sequence = GREATEST(inbox_forgotten.sequence, excluded.sequence)
+		)
+		SELECT count(*) FROM gone`, consumer, before, limit).Scan(&n)
+	return n, err
 }
 
 func (postgres) spansEffects() bool { return true }

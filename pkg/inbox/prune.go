@@ -20,6 +20,9 @@ const pruneAtOnce = 2000
 // handled nothing yet forgets nothing: what the bus kept for a consumer that
 // was stopped for months comes first when it is back, and is still known then.
 //
+// What is kept is how far each subject had come, one row for each source and
+// type, so that [Inbox.Await] stays right.
+//
 // An age below [MinRetention] is an error: such an event could come again and
 // would have its effect a second time.
 func (in *Inbox) Prune(ctx context.Context, age time.Duration) (int64, error) {
@@ -36,7 +39,7 @@ func (in *Inbox) Prune(ctx context.Context, age time.Duration) (int64, error) {
 		var n int64
 		err := in.db.Update(ctx, func(tx sqldb.Tx) error {
 			var err error
-			n, err = tx.Exec(ctx, in.dialect.forget(), in.consumer, before, pruneAtOnce)
+			n, err = in.dialect.forget(ctx, tx, in.consumer, before, pruneAtOnce)
 			return err
 		})
 		if err != nil {

@@ -62,8 +62,18 @@ func list(texts []string) string {
 	return string(encoded)
 }
 
-func (sqlite) forget() string {
-	return `DELETE FROM inbox WHERE rowid IN (SELECT rowid FROM inbox WHERE consumer = $1 AND handled_at < $2 LIMIT $3)`
+// forget chooses the same rows twice: nobody else writes meanwhile.
+func (sqlite) forget(ctx context.Context, tx sqldb.Tx, consumer string, before int64, limit int) (int64, error) {
+	const some = `SELECT rowid FROM inbox WHERE consumer = $1 AND handled_at < $2 ORDER BY rowid LIMIT $3`
+	_, err := tx.Exec(ctx, `INSERT INTO inbox_forgotten (consumer, source, subject, type, sequence)
+		SELECT consumer, source, subject, type, max(sequence) FROM inbox WHERE rowid IN (`+some+`)
+		GROUP BY consumer, source, subject, type
+		ON CONFLICT (subject, source, type, consumer) DO UPDATE SET sequence = max(inbox_forgotten.sequence, excluded.sequence)`,
+		consumer, before, limit)
+	if err != nil {
+		return 0, err
+	}
+	return tx.Exec(ctx, `DELETE FROM inbox WHERE rowid IN (`+some+`)`, consumer, before, limit)
 }
 
 func (sqlite) spansEffects() bool { return false }
