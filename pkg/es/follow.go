@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
 )
@@ -96,6 +97,54 @@ func (s *Store) End(ctx context.Context) (Position, error) {
 		return 0, fmt.Errorf("end of the log: %w", err)
 	}
 	return end, nil
+}
+
+// newestAmong bounds how many events Newest looks at.
+const newestAmong = 4096
+
+// Newest looks for the last event after a position, of all streams whose names
+// start with one of the prefixes, and returns its position, 0 when there is
+// none, and the end of the log when it looked. When more than a few thousand
+// events of other streams have come since, the first of these is taken for one.
+// Who passes the end that it returned the last time reads little.
+func (s *Store) Newest(ctx context.Context, after Position, prefixes []string) (newest, end Position, err error) {
+	type found struct{ newest, end Position }
+	f, err := call(ctx, s, func(ctx context.Context, client *esdb.Client) (found, error) {
+		var f found
+		read, err := client.ReadAll(ctx, esdb.ReadAllOptions{Direction: esdb.Backwards, From: esdb.End{}}, newestAmong)
+		if err != nil {
+			return f, err
+		}
+		defer read.Close()
+		var at Position
+		for n := 0; ; n++ {
+			event, err := read.Recv()
+			if errors.Is(err, io.EOF) {
+				if n == newestAmong {
+					f.newest = at
+				}
+				return f, nil
+			}
+			if err != nil {
+				return f, err
+			}
+			at = Position(event.OriginalEvent().Position.Commit)
+			f.end = max(f.end, at)
+			if at <= after {
+				return f, nil
+			}
+			for _, prefix := range prefixes {
+				if strings.HasPrefix(event.OriginalEvent().StreamID, prefix) {
+					f.newest = at
+					return f, nil
+				}
+			}
+		}
+	})
+	if err != nil {
+		return 0, 0, fmt.Errorf("newest event of %v: %w", prefixes, err)
+	}
+	return f.newest, f.end, nil
 }
 
 func readingEnd(ctx context.Context, client *esdb.Client) (Position, error) {

@@ -145,11 +145,10 @@ func (r *Repository[S, E]) find(ctx context.Context, stream string) (found[S], e
 	if r.snapshots == nil {
 		return r.replay(ctx, stream)
 	}
-	last, err := r.store.read(ctx, stream, readingLast(stream, uint64(r.snapshots.Every))) //nolint:gosec // positive
+	last, err := r.store.ReadLast(ctx, stream, r.snapshots.Every)
 	if err != nil {
 		return begun[S](), err
 	}
-	slices.Reverse(last)
 	if len(last) < r.snapshots.Every || last[0].Revision == 0 {
 		return r.follow(ctx, begun[S](), last) // that is all, and nobody has asked for a snapshot
 	}

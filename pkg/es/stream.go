@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
@@ -32,6 +33,14 @@ func (s *Store) ReadFirst(ctx context.Context, stream string) (Recorded, error) 
 		return Recorded{}, fmt.Errorf("read %s: %w", stream, ErrNotFound)
 	}
 	return events[0], nil
+}
+
+// ReadLast returns the last events of a stream, up to limit of them, in order,
+// or [ErrNotFound]. It waits as [Store.ReadStream] does.
+func (s *Store) ReadLast(ctx context.Context, stream string, limit int) ([]Recorded, error) {
+	events, err := s.read(ctx, stream, readingLast(stream, uint64(max(limit, 0)))) //nolint:gosec // not negative
+	slices.Reverse(events)
+	return events, err
 }
 
 // reading is a call that reads events.

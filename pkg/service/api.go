@@ -63,33 +63,32 @@ func allowed(router chi.Router, path string) []string {
 
 // Get adds a reading operation.
 func Get[I, O any](s *Service, path, summary string, handler func(context.Context, *I) (*O, error)) {
-	register(s, http.MethodGet, path, summary, http.StatusOK, handler)
+	register(s, s.operation(http.MethodGet, path, summary, http.StatusOK), handler)
 }
 
 // Create adds an operation that answers 201.
 func Create[I, O any](s *Service, path, summary string, handler func(context.Context, *I) (*O, error)) {
-	register(s, http.MethodPost, path, summary, http.StatusCreated, handler)
+	register(s, s.operation(http.MethodPost, path, summary, http.StatusCreated), handler)
 }
 
 // Post adds a command that answers 200 with what it changed.
 func Post[I, O any](s *Service, path, summary string, handler func(context.Context, *I) (*O, error)) {
-	register(s, http.MethodPost, path, summary, http.StatusOK, handler)
+	register(s, s.operation(http.MethodPost, path, summary, http.StatusOK), handler)
 }
 
 // Put adds a replacement that answers 200 with what it changed.
 func Put[I, O any](s *Service, path, summary string, handler func(context.Context, *I) (*O, error)) {
-	register(s, http.MethodPut, path, summary, http.StatusOK, handler)
+	register(s, s.operation(http.MethodPut, path, summary, http.StatusOK), handler)
 }
 
 // Delete adds a removal that answers 204.
 func Delete[I, O any](s *Service, path, summary string, handler func(context.Context, *I) (*O, error)) {
-	register(s, http.MethodDelete, path, summary, http.StatusNoContent, handler)
+	register(s, s.operation(http.MethodDelete, path, summary, http.StatusNoContent), handler)
 }
 
-func register[I, O any](
-	s *Service, method, path, summary string, status int, handler func(context.Context, *I) (*O, error),
-) {
-	operation := huma.Operation{
+// operation describes an operation to the framework.
+func (s *Service) operation(method, path, summary string, status int) huma.Operation {
+	return huma.Operation{
 		OperationID:   operationID(method, path),
 		Method:        method,
 		Path:          path,
@@ -98,6 +97,9 @@ func register[I, O any](
 		MaxBodyBytes:  maxBody + 1, // huma refuses a body of exactly its limit
 		Responses:     map[string]*huma.Response{"default": s.problemResponse()},
 	}
+}
+
+func register[I, O any](s *Service, operation huma.Operation, handler func(context.Context, *I) (*O, error)) {
 	huma.Register(s.API, operation, func(ctx context.Context, input *I) (*O, error) {
 		s.requests.begin()
 		defer s.requests.end()

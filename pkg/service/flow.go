@@ -19,8 +19,9 @@ const deliveryBatch = 200
 // the inbox, and keeps the inbox's own work going. What the broker has given up
 // on, since it came back from this service too often, is parked in the inbox
 // without being handled. A subscription that does not take deliveries makes the
-// service not ready.
-func (s *Service) Consume(bus eventbus.Bus, in *inbox.Inbox) {
+// service not ready. What the inbox's handlers write is shown through the
+// projection that is returned; see [Read].
+func (s *Service) Consume(bus eventbus.Bus, in *inbox.Inbox) *Consumption {
 	s.Loop("inbox", in.Run)
 	s.Check("inbox: held events", func(context.Context) error { return in.Ready() })
 	s.inboxMetrics(in)
@@ -28,6 +29,7 @@ func (s *Service) Consume(bus eventbus.Bus, in *inbox.Inbox) {
 	s.consume(bus, "consumer", eventbus.Queue{Name: s.name, Patterns: in.Patterns(), BatchSize: deliveryBatch}, in.Handle)
 	s.consume(bus, "dead deliveries", eventbus.Queue{Name: s.name + eventbus.DeadSuffix}, in.HandleDead)
 	s.queueMetrics(bus)
+	return s.consumption(bus, in)
 }
 
 // consume keeps a subscription going.

@@ -30,7 +30,7 @@ func Run(ctx context.Context, host service.Host) error {
 	store.Listen(in)
 
 	svc.Migrate(db, story.Migrations(), inbox.Migrate, sqldb.MigrateLease)
-	svc.Consume(bus, in)
+	shown := svc.Consume(bus, in)
 	if server.Configured() {
 		sender := mailer.New(db, store, server, svc.Log, mailer.Options{})
 		svc.Loop("mailer", sender.Run)
@@ -39,7 +39,7 @@ func Run(ctx context.Context, host service.Host) error {
 		svc.Count("orderflow_mails_failed_total", "Mails given up.", func() int64 { return sender.Stats().Failed })
 	}
 
-	story.Serve(svc, store)
+	story.Serve(svc, store, shown)
 	svc.ServeTrace(service.TraceInbox(in), store.Trace)
 	svc.ServeLedger(store.Ledger)
 	svc.ServeDeadLetters(service.InboxBox{Inbox: in})

@@ -44,7 +44,7 @@ func Run(ctx context.Context, host service.Host) error {
 	})
 	svc.Relay(announcer)
 
-	api := &web.API{Customers: customers}
+	api := &web.API{Customers: customers, Announced: announcer.Newest}
 	api.Register(svc)
 	svc.ServeTrace(service.TraceRelay(announcer))
 	svc.ServeLedger(func(context.Context, string, int) ([]service.LedgerRow, error) {

@@ -74,7 +74,7 @@ func Run(ctx context.Context, host service.Host) error {
 	prices.Register(in)
 	facts.Register(in, orders)
 	manager.Register(in)
-	svc.Consume(bus, in)
+	consumed := svc.Consume(bus, in)
 
 	announcer := relay.New(relay.Config{
 		Name: "order", Store: store, Prefixes: []string{"order-", fulfilment.Category + "-"}, DB: db, Bus: bus,
@@ -82,7 +82,11 @@ func Run(ctx context.Context, host service.Host) error {
 	})
 	svc.Relay(announcer)
 
-	api := &web.API{Orders: orders, Store: store, Copies: prices, Listing: list, Processes: manager}
+	api := &web.API{
+		Orders: orders, Store: store, Copies: prices, Listing: list, Processes: manager,
+		Shown:     web.Shown{Store: store, Listing: list, Consumed: consumed},
+		Announced: announcer.Newest,
+	}
 	api.Register(svc)
 	svc.ServeTrace(api.TraceStreams, service.TraceInbox(in), service.TraceRelay(announcer), api.TraceRow, manager.Trace)
 	svc.ServeLedger(web.Ledger(list))

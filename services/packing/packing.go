@@ -27,9 +27,9 @@ func Run(ctx context.Context, host service.Host) error {
 
 	svc.Migrate(db, jobs.Migrations(), inbox.Migrate, outbox.Migrate)
 	svc.Publish(out)
-	svc.Consume(bus, in)
+	shown := svc.Consume(bus, in)
 
-	jobs.Serve(svc, store)
+	jobs.Serve(svc, store, shown)
 	svc.ServeTrace(service.TraceInbox(in), service.TraceOutbox(out), store.Trace)
 	svc.ServeLedger(store.Ledger)
 	svc.ServeDeadLetters(service.InboxBox{Inbox: in}, service.OutboxBox{Outbox: out})

@@ -26,11 +26,11 @@ func Run(ctx context.Context, host service.Host) error {
 	live := figures.NewLive(store)
 
 	svc.Migrate(db, figures.Migrations(), inbox.Migrate)
-	svc.Consume(bus, in)
+	shown := svc.Consume(bus, in)
 	svc.Loop("totals", store.KeepTotals)
 	svc.Loop("live figures", live.Run)
 
-	figures.Serve(svc, store)
+	figures.Serve(svc, store, shown)
 	svc.Router.Get("/live", live.ServeHTTP)
 	svc.ServeTrace(service.TraceInbox(in), store.Trace)
 	svc.ServeLedger(store.Ledger)

@@ -7,6 +7,7 @@ import (
 
 	"orderflow/pkg/cause"
 	"orderflow/pkg/eventbus"
+	"orderflow/pkg/position"
 )
 
 // What catalog tells the others. The names are part of stored history: they
@@ -40,6 +41,16 @@ func announceListed(_, after Product, c cause.Cause) (eventbus.Event, error) {
 func announceRepriced(before, after Product, c cause.Cause) (eventbus.Event, error) {
 	return announcement(after, c, priceChangedV1,
 		priceChangedData{SKU: after.SKU, OldPrice: before.Price, NewPrice: after.Price, OccurredAt: after.ChangedAt})
+}
+
+// position is that of what was announced last about a product: each change is
+// announced, and nothing else counts its version up.
+func (p Product) position() position.Position {
+	name := position.NameOf(priceChangedV1)
+	if p.Version == 0 {
+		name = position.NameOf(productListedV1)
+	}
+	return position.Position{Source: source, Subject: p.SKU, Name: name, Sequence: p.Version}
 }
 
 // announcement puts data into an envelope. The id is derived from the command,

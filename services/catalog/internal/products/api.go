@@ -35,6 +35,7 @@ type createInput struct {
 type createOutput struct {
 	Location string `header:"Location"`
 	ETag     string `header:"ETag"`
+	Position string `header:"Orderflow-Position" doc:"?after=... of a read, in any service: answer when it shows this"`
 	Body     resource
 }
 
@@ -45,6 +46,12 @@ type productInput struct {
 type productOutput struct {
 	ETag string `header:"ETag"`
 	Body resource
+}
+
+type repriceOutput struct {
+	ETag     string `header:"ETag"`
+	Position string `header:"Orderflow-Position" doc:"?after=... of a read, in any service: answer when it shows this"`
+	Body     resource
 }
 
 type repriceInput struct {
@@ -63,16 +70,22 @@ func Serve(svc *service.Service, s *Store) {
 			return nil, err
 		}
 		return &createOutput{
-			Location: "/products/" + product.SKU, ETag: service.ETag(product.Version), Body: show(product),
+			Location: "/products/" + product.SKU, ETag: service.ETag(product.Version), Position: product.position().String(), Body: show(product),
 		}, nil
 	})
 	service.Get(svc, "/products/{sku}", "One product", func(ctx context.Context, in *productInput) (*productOutput, error) {
 		return answer(in.SKU, "", func(Precondition) (Product, error) { return s.Get(ctx, in.SKU) })
 	})
-	service.Put(svc, "/products/{sku}/price", "Set its price", func(ctx context.Context, in *repriceInput) (*productOutput, error) {
-		return answer(in.SKU, in.IfMatch, func(pre Precondition) (Product, error) {
-			return s.Reprice(ctx, in.SKU, pre, in.Body)
+	service.Put(svc, "/products/{sku}/price", "Set its price", func(ctx context.Context, in *repriceInput) (*repriceOutput, error) {
+		var repriced Product
+		found, err := answer(in.SKU, in.IfMatch, func(pre Precondition) (_ Product, err error) {
+			repriced, err = s.Reprice(ctx, in.SKU, pre, in.Body)
+			return repriced, err
 		})
+		if err != nil {
+			return nil, err
+		}
+		return &repriceOutput{ETag: found.ETag, Position: repriced.position().String(), Body: found.Body}, nil
 	})
 }
 

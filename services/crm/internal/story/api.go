@@ -8,6 +8,7 @@ import (
 )
 
 type customerInput struct {
+	service.AfterQuery
 	CustomerID string `path:"customerId"`
 }
 
@@ -15,14 +16,15 @@ type customerOutput struct{ Body Customer }
 
 type mailsInput struct {
 	service.PageQuery
+	service.AfterQuery
 	OrderID string `query:"orderId" maxLength:"100" doc:"only mails about this order"`
 }
 
 type mailsOutput struct{ Body service.Page[Mail] }
 
 // Serve adds the operations on customers and mails to the service.
-func Serve(svc *service.Service, s *Store) {
-	service.Get(svc, "/customers/{customerId}", "A customer's story", func(ctx context.Context, in *customerInput) (*customerOutput, error) {
+func Serve(svc *service.Service, s *Store, shown service.Projection) {
+	service.Read(svc, shown, "/customers/{customerId}", "A customer's story", func(ctx context.Context, in *customerInput) (*customerOutput, error) {
 		if _, err := service.PathID("customer", in.CustomerID); err != nil {
 			return nil, err
 		}
@@ -35,7 +37,7 @@ func Serve(svc *service.Service, s *Store) {
 		}
 		return &customerOutput{found}, nil
 	})
-	service.Get(svc, "/mails", "Mails, newest first", func(ctx context.Context, in *mailsInput) (*mailsOutput, error) {
+	service.Read(svc, shown, "/mails", "Mails, newest first", func(ctx context.Context, in *mailsInput) (*mailsOutput, error) {
 		below := top()
 		if _, err := in.Key(&below.writtenAt, &below.mailID); err != nil {
 			return nil, err

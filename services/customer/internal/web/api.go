@@ -6,8 +6,11 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/google/uuid"
+
 	"orderflow/pkg/cause"
 	"orderflow/pkg/es"
+	"orderflow/pkg/position"
 	"orderflow/pkg/service"
 	"orderflow/services/customer/internal/domain"
 )
@@ -15,6 +18,8 @@ import (
 // API answers the requests.
 type API struct {
 	Customers *es.Repository[domain.Customer, domain.Event]
+	// Announced finds the last announcement of a stream.
+	Announced func(ctx context.Context, stream string) (position.Position, error)
 }
 
 // Register adds the operations.
@@ -35,8 +40,12 @@ func (a *API) register(ctx context.Context, in *registerInput) (*createdOutput, 
 	if err != nil {
 		return nil, err
 	}
+	token, err := a.positionOf(ctx, id)
+	if err != nil {
+		return nil, err
+	}
 	created := answer(id.String(), state, version)
-	return &createdOutput{Location: "/customers/" + id.String(), ETag: created.ETag, Body: created.Body}, nil
+	return &createdOutput{Location: "/customers/" + id.String(), ETag: created.ETag, Position: token, Body: created.Body}, nil
 }
 
 func (a *API) get(ctx context.Context, in *customerInput) (*customerOutput, error) {
@@ -54,19 +63,19 @@ func (a *API) get(ctx context.Context, in *customerInput) (*customerOutput, erro
 	return answer(in.CustomerID, state, version), nil
 }
 
-func (a *API) changeAddress(ctx context.Context, in *addressInput) (*customerOutput, error) {
+func (a *API) changeAddress(ctx context.Context, in *addressInput) (*commandOutput, error) {
 	return a.change(ctx, in.CustomerID, in.IfMatch, func(c domain.Customer, now time.Time) ([]domain.Event, error) {
 		return c.ChangeAddress(domain.Address(in.Body), now)
 	})
 }
 
-func (a *API) changeContact(ctx context.Context, in *contactInput) (*customerOutput, error) {
+func (a *API) changeContact(ctx context.Context, in *contactInput) (*commandOutput, error) {
 	return a.change(ctx, in.CustomerID, in.IfMatch, func(c domain.Customer, now time.Time) ([]domain.Event, error) {
 		return c.ChangeContact(domain.Contact(in.Body), now)
 	})
 }
 
-func (a *API) deactivate(ctx context.Context, in *deactivateInput) (*customerOutput, error) {
+func (a *API) deactivate(ctx context.Context, in *deactivateInput) (*commandOutput, error) {
 	return a.change(ctx, in.CustomerID, in.IfMatch, func(c domain.Customer, now time.Time) ([]domain.Event, error) {
 		return c.Deactivate(in.Body.Reason, now)
 	})
@@ -75,7 +84,7 @@ func (a *API) deactivate(ctx context.Context, in *deactivateInput) (*customerOut
 // change carries out a command on a customer that exists.
 func (a *API) change(
 	ctx context.Context, customerID, ifMatch string, decide func(domain.Customer, time.Time) ([]domain.Event, error),
-) (*customerOutput, error) {
+) (*commandOutput, error) {
 	id, err := service.PathID("customer", customerID)
 	if err != nil {
 		return nil, err
@@ -91,7 +100,18 @@ func (a *API) change(
 	if err != nil {
 		return nil, err
 	}
-	return answer(customerID, state, version), nil
+	token, err := a.positionOf(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	changed := answer(customerID, state, version)
+	return &commandOutput{ETag: changed.ETag, Position: token, Body: changed.Body}, nil
+}
+
+// positionOf is the token of what has been announced of a customer.
+func (a *API) positionOf(ctx context.Context, id uuid.UUID) (string, error) {
+	p, err := a.Announced(ctx, es.StreamName("customer", id))
+	return p.String(), err
 }
 
 // problem says which of the service's own errors are whose fault.

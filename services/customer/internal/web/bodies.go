@@ -42,9 +42,17 @@ type customerOutput struct {
 	Body customer
 }
 
+// commandOutput is that of a command on a customer who exists.
+type commandOutput struct {
+	ETag     string `header:"ETag"`
+	Position string `header:"Orderflow-Position" doc:"?after=... of a read, in any service: answer when it shows this"`
+	Body     customer
+}
+
 type createdOutput struct {
 	Location string `header:"Location"`
 	ETag     string `header:"ETag"`
+	Position string `header:"Orderflow-Position" doc:"?after=... of a read, in any service: answer when it shows this"`
 	Body     customer
 }
 

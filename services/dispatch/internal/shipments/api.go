@@ -32,6 +32,7 @@ func show(s Shipment) resource {
 }
 
 type shipmentInput struct {
+	service.AfterQuery
 	OrderID string `path:"orderId"`
 }
 
@@ -40,8 +41,15 @@ type shipmentOutput struct {
 	Body resource
 }
 
+type commandOutput struct {
+	ETag     string `header:"ETag"`
+	Position string `header:"Orderflow-Position" doc:"?after=... of a read, in any service: answer when it shows this"`
+	Body     resource
+}
+
 type listInput struct {
 	service.PageQuery
+	service.AfterQuery
 	Status string `query:"status" enum:"ready,dispatched,cancelled" doc:"only shipments of this status"`
 }
 
@@ -57,14 +65,14 @@ type dispatchInput struct {
 }
 
 // Serve adds the operations on shipments to the service.
-func Serve(svc *service.Service, s *Store) {
+func Serve(svc *service.Service, s *Store, shown service.Projection) {
 	svc.TranslateErrors(problemOf)
-	service.Get(svc, "/shipments", "What was packed, newest first", s.listing)
-	service.Get(svc, "/shipments/{orderId}", "The shipment of an order", func(ctx context.Context, in *shipmentInput) (*shipmentOutput, error) {
+	service.Read(svc, shown, "/shipments", "What was packed, newest first", s.listing)
+	service.Read(svc, shown, "/shipments/{orderId}", "The shipment of an order", func(ctx context.Context, in *shipmentInput) (*shipmentOutput, error) {
 		return answer(in.OrderID, "", func(Precondition) (Shipment, error) { return s.Get(ctx, in.OrderID) })
 	})
-	service.Post(svc, "/shipments/{orderId}/dispatch", "A carrier has taken it", func(ctx context.Context, in *dispatchInput) (*shipmentOutput, error) {
-		return answer(in.OrderID, in.IfMatch, func(pre Precondition) (Shipment, error) {
+	service.Post(svc, "/shipments/{orderId}/dispatch", "A carrier has taken it", func(ctx context.Context, in *dispatchInput) (*commandOutput, error) {
+		return s.carriedOut(ctx, in.OrderID, in.IfMatch, func(pre Precondition) (Shipment, error) {
 			return s.Dispatch(ctx, in.OrderID, pre, in.Body.Carrier, in.Body.TrackingNumber)
 		})
 	})
@@ -85,6 +93,20 @@ func (s *Store) listing(ctx context.Context, in *listInput) (*listOutput, error)
 		shown.Items[i] = show(shipment)
 	}
 	return &listOutput{shown}, nil
+}
+
+// carriedOut is answer for a command, with the position of what was announced.
+func (s *Store) carriedOut(ctx context.Context, orderID, ifMatch string, do func(Precondition) (Shipment, error)) (*commandOutput, error) {
+	done, err := answer(orderID, ifMatch, do)
+	if err != nil {
+		return nil, err
+	}
+	output := &commandOutput{ETag: done.ETag, Body: done.Body}
+	announced, known, err := s.out.Newest(ctx, orderID)
+	if known {
+		output.Position = announced.String()
+	}
+	return output, err
 }
 
 // answer is what all operations on one shipment share: the id and the

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"orderflow/pkg/es"
+	"orderflow/pkg/position"
 	"orderflow/pkg/sqldb"
 	"orderflow/services/order/internal/domain"
 	"orderflow/services/order/internal/stored"
@@ -25,6 +26,9 @@ type Listing struct {
 	store *es.Store
 	lease *sqldb.Lease
 	log   *slog.Logger
+
+	waiting      *position.Waiting
+	completeness completeness
 }
 
 // New returns the list in db, of the orders in store. What cannot be listed is
@@ -35,8 +39,13 @@ func New(db sqldb.DB, store *es.Store, log *slog.Logger) *Listing {
 		host = "unknown"
 	}
 	holder := fmt.Sprintf("%s/%d", host, os.Getpid())
-	return &Listing{db: db, store: store, lease: sqldb.NewLease(db, name, holder, leaseTTL), log: log}
+	l := &Listing{db: db, store: store, lease: sqldb.NewLease(db, name, holder, leaseTTL), log: log}
+	l.waiting = position.NewWaiting(l.states)
+	return l
 }
+
+// prefixes are those of the streams that the list is about.
+func prefixes() []string { return []string{"order-"} }
 
 // Run keeps the list up to date until ctx ends (nil) or something it needs does
 // not work (an error; call it again).
@@ -46,11 +55,14 @@ func (l *Listing) Run(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		return l.store.Follow(ctx, at, []string{"order-"}, func(ctx context.Context, batch es.Batch) error {
-			if len(batch.Events) == 0 {
-				return nil
+		return l.store.Follow(ctx, at, prefixes(), func(ctx context.Context, batch es.Batch) error {
+			if len(batch.Events) > 0 {
+				if err := l.write(ctx, epoch, batch); err != nil {
+					return err
+				}
 			}
-			return l.write(ctx, epoch, batch)
+			l.completeness.read(batch.Position)
+			return nil
 		})
 	})
 	if ctx.Err() != nil {
@@ -71,6 +83,7 @@ func (l *Listing) checkpoint(ctx context.Context) (es.Position, error) {
 
 // write takes a batch into the list, and the checkpoint over it.
 func (l *Listing) write(ctx context.Context, epoch int64, batch es.Batch) error {
+	var changed map[string]row
 	var gaps []error
 	err := l.db.Update(ctx, func(tx sqldb.Tx) error {
 		if err := sqldb.Fence(ctx, tx, name, epoch); err != nil {
@@ -80,7 +93,6 @@ func (l *Listing) write(ctx context.Context, epoch int64, batch es.Batch) error 
 		if err != nil {
 			return err
 		}
-		var changed map[string]row
 		changed, gaps = advance(ctx, rows, batch.Events)
 		if err := save(ctx, tx, changed); err != nil {
 			return err
@@ -91,6 +103,9 @@ func (l *Listing) write(ctx context.Context, epoch int64, batch es.Batch) error 
 	})
 	if err != nil {
 		return fmt.Errorf("list of orders up to %d: %w", batch.Position, err)
+	}
+	for id := range changed {
+		l.waiting.Wake(Source, id)
 	}
 	for _, gap := range gaps {
 		l.log.ErrorContext(ctx, "order stays in the list as it was before this event", "error", gap)

@@ -10,6 +10,7 @@ import (
 
 	"orderflow/pkg/cause"
 	"orderflow/pkg/es"
+	"orderflow/pkg/position"
 	"orderflow/pkg/service"
 	"orderflow/services/order/internal/copies"
 	"orderflow/services/order/internal/domain"
@@ -28,6 +29,9 @@ type API struct {
 	Listing *listing.Listing
 	// Processes are those of orders, one each.
 	Processes *fulfilment.Manager
+	Shown     service.Projection
+	// Announced finds the last announcement of a stream.
+	Announced func(ctx context.Context, stream string) (position.Position, error)
 }
 
 // Register adds the operations.
@@ -35,7 +39,7 @@ func (a *API) Register(svc *service.Service) {
 	svc.TranslateErrors(problem)
 	service.Create(svc, "/orders", "Place an order", a.place)
 	service.Get(svc, "/orders/{orderId}", "An order as its stream tells it now", a.get)
-	service.Get(svc, "/orders", "Orders, newest first; the list may lag", a.list)
+	service.Read(svc, a.Shown, "/orders", "Orders, newest first; the list may lag", a.list)
 	service.Post(svc, "/orders/{orderId}/cancel", "Cancel an order that has not left the house", a.cancel)
 	service.Get(svc, "/orders/{orderId}/history", "What happened to an order, by revision", a.history)
 	service.Get(svc, "/orders/{orderId}/fulfilment", "Where the process of an order stands, and until when it waits", a.process)
@@ -56,7 +60,7 @@ func (a *API) get(ctx context.Context, in *orderInput) (*orderOutput, error) {
 	return orderAnswer(in.OrderID, state, version), nil
 }
 
-func (a *API) cancel(ctx context.Context, in *cancelInput) (*orderOutput, error) {
+func (a *API) cancel(ctx context.Context, in *cancelInput) (*commandOutput, error) {
 	id, err := service.PathID("order", in.OrderID)
 	if err != nil {
 		return nil, err
@@ -75,7 +79,12 @@ func (a *API) cancel(ctx context.Context, in *cancelInput) (*orderOutput, error)
 	if err != nil {
 		return nil, err
 	}
-	return orderAnswer(in.OrderID, state, version), nil
+	token, err := a.positionOf(ctx, id, version)
+	if err != nil {
+		return nil, err
+	}
+	answer := orderAnswer(in.OrderID, state, version)
+	return &commandOutput{ETag: answer.ETag, Position: token, Body: answer.Body}, nil
 }
 
 // aboutOrder is the cause that this request is, within the correlation that

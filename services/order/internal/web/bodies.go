@@ -53,6 +53,13 @@ type orderOutput struct {
 	Body order
 }
 
+// commandOutput is that of a command on an order that exists.
+type commandOutput struct {
+	ETag     string `header:"ETag"`
+	Position string `header:"Orderflow-Position" doc:"?after=... of a read, in any service: answer when it shows this"`
+	Body     order
+}
+
 func orderAnswer(id string, o domain.Order, version es.Revision) *orderOutput {
 	return &orderOutput{ETag: service.ETag(int64(version)), Body: orderBody(id, o, int64(version))}
 }
@@ -75,6 +82,7 @@ type wantLine struct {
 type placeOutput struct {
 	Location string `header:"Location"`
 	ETag     string `header:"ETag"`
+	Position string `header:"Orderflow-Position" doc:"?after=... of a read, in any service: answer when it shows this"`
 	Body     order
 }
 
@@ -92,6 +100,7 @@ type cancelInput struct {
 
 type listInput struct {
 	service.PageQuery
+	service.AfterQuery
 	CustomerID string `query:"customerId" format:"uuid"`
 	Status     string `query:"status" enum:"placed,packed,dispatched,cancelled"`
 }

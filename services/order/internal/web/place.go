@@ -36,7 +36,7 @@ func (a *API) place(ctx context.Context, in *placeInput) (*placeOutput, error) {
 			return nil, err
 		}
 		if version != es.NoStream {
-			return placed(id, state, version), nil
+			return a.placed(ctx, id, state, version)
 		}
 	}
 	lines, err := a.price(ctx, in.Body)
@@ -49,7 +49,7 @@ func (a *API) place(ctx context.Context, in *placeInput) (*placeOutput, error) {
 	if err != nil {
 		return nil, err
 	}
-	return placed(id, state, version), nil
+	return a.placed(ctx, id, state, version)
 }
 
 // mustBeNew decides nothing; it refuses an order that another command placed.
@@ -105,7 +105,11 @@ func (a *API) price(ctx context.Context, body placeBody) ([]domain.Line, error) 
 	return a.Copies.Price(ctx, wanted)
 }
 
-func placed(id uuid.UUID, state domain.Order, version es.Revision) *placeOutput {
+func (a *API) placed(ctx context.Context, id uuid.UUID, state domain.Order, version es.Revision) (*placeOutput, error) {
+	token, err := a.positionOf(ctx, id, version)
+	if err != nil {
+		return nil, err
+	}
 	answer := orderAnswer(id.String(), state, version)
-	return &placeOutput{Location: "/orders/" + id.String(), ETag: answer.ETag, Body: answer.Body}
+	return &placeOutput{Location: "/orders/" + id.String(), ETag: answer.ETag, Position: token, Body: answer.Body}, nil
 }

@@ -22,6 +22,7 @@ func show(j Job) resource {
 }
 
 type jobInput struct {
+	service.AfterQuery
 	OrderID string `path:"orderId"`
 }
 
@@ -30,8 +31,15 @@ type jobOutput struct {
 	Body resource
 }
 
+type commandOutput struct {
+	ETag     string `header:"ETag"`
+	Position string `header:"Orderflow-Position" doc:"?after=... of a read, in any service: answer when it shows this"`
+	Body     resource
+}
+
 type listInput struct {
 	service.PageQuery
+	service.AfterQuery
 	Status string `query:"status" enum:"pending,packed,rejected,cancelled,returned" doc:"only jobs of this status"`
 }
 
@@ -54,19 +62,19 @@ type rejectInput struct {
 }
 
 // Serve adds the operations on jobs to the service.
-func Serve(svc *service.Service, s *Store) {
+func Serve(svc *service.Service, s *Store, shown service.Projection) {
 	svc.TranslateErrors(problemOf)
-	service.Get(svc, "/jobs", "The worklist, newest orders first", s.worklist)
-	service.Get(svc, "/jobs/{orderId}", "The job of an order", func(ctx context.Context, in *jobInput) (*jobOutput, error) {
+	service.Read(svc, shown, "/jobs", "The worklist, newest orders first", s.worklist)
+	service.Read(svc, shown, "/jobs/{orderId}", "The job of an order", func(ctx context.Context, in *jobInput) (*jobOutput, error) {
 		return answer(in.OrderID, "", func(Precondition) (Job, error) { return s.Get(ctx, in.OrderID) })
 	})
-	service.Post(svc, "/jobs/{orderId}/pack", "The order is packed", func(ctx context.Context, in *packInput) (*jobOutput, error) {
-		return answer(in.OrderID, in.IfMatch, func(pre Precondition) (Job, error) {
+	service.Post(svc, "/jobs/{orderId}/pack", "The order is packed", func(ctx context.Context, in *packInput) (*commandOutput, error) {
+		return s.carriedOut(ctx, in.OrderID, in.IfMatch, func(pre Precondition) (Job, error) {
 			return s.Pack(ctx, in.OrderID, pre, in.Body.PackedBy)
 		})
 	})
-	service.Post(svc, "/jobs/{orderId}/reject", "The order cannot be packed", func(ctx context.Context, in *rejectInput) (*jobOutput, error) {
-		return answer(in.OrderID, in.IfMatch, func(pre Precondition) (Job, error) {
+	service.Post(svc, "/jobs/{orderId}/reject", "The order cannot be packed", func(ctx context.Context, in *rejectInput) (*commandOutput, error) {
+		return s.carriedOut(ctx, in.OrderID, in.IfMatch, func(pre Precondition) (Job, error) {
 			return s.Reject(ctx, in.OrderID, pre, in.Body.Reason)
 		})
 	})
@@ -87,6 +95,20 @@ func (s *Store) worklist(ctx context.Context, in *listInput) (*listOutput, error
 		shown.Items[i] = show(job)
 	}
 	return &listOutput{shown}, nil
+}
+
+// carriedOut is answer for a command, with the position of what was announced.
+func (s *Store) carriedOut(ctx context.Context, orderID, ifMatch string, do func(Precondition) (Job, error)) (*commandOutput, error) {
+	done, err := answer(orderID, ifMatch, do)
+	if err != nil {
+		return nil, err
+	}
+	output := &commandOutput{ETag: done.ETag, Body: done.Body}
+	announced, known, err := s.out.Newest(ctx, orderID)
+	if known {
+		output.Position = announced.String()
+	}
+	return output, err
 }
 
 // answer is what all operations on one job share: the id and the precondition

@@ -15,7 +15,10 @@ import (
 
 type summaryOutput struct{ Body Summary }
 
+type summaryInput struct{ service.AfterQuery }
+
 type perDayInput struct {
+	service.AfterQuery
 	Accept string `header:"Accept" doc:"text/csv for a table"`
 	From   string `query:"from" format:"date" doc:"the first UTC day; the default is 29 days before the last"`
 	To     string `query:"to" format:"date" doc:"the last UTC day; the default is today"`
@@ -34,15 +37,15 @@ const (
 )
 
 // Serve adds the operations on figures to the service.
-func Serve(svc *service.Service, s *Store) {
-	service.Get(svc, "/summary", "The figures of this moment", func(ctx context.Context, _ *struct{}) (*summaryOutput, error) {
+func Serve(svc *service.Service, s *Store, shown service.Projection) {
+	service.Read(svc, shown, "/summary", "The figures of this moment", func(ctx context.Context, _ *summaryInput) (*summaryOutput, error) {
 		summary, err := s.Summary(ctx)
 		if err != nil {
 			return nil, err
 		}
 		return &summaryOutput{summary}, nil
 	})
-	service.Get(svc, perDayPath, "What was ordered on each day", func(ctx context.Context, in *perDayInput) (*huma.StreamResponse, error) {
+	service.Read(svc, shown, perDayPath, "What was ordered on each day", func(ctx context.Context, in *perDayInput) (*huma.StreamResponse, error) {
 		first, last, err := in.days(time.Now())
 		if err != nil {
 			return nil, err
@@ -106,10 +109,12 @@ func table(accept string, days []Day) *huma.StreamResponse {
 // forms of the table, and the stream.
 func describe(api *huma.OpenAPI) {
 	days := api.Components.Schemas.Schema(reflect.TypeFor[perDay](), true, "OrdersPerDay")
-	api.Paths[perDayPath].Get.Responses["200"] = &huma.Response{Description: "Every day of the range", Content: map[string]*huma.MediaType{
+	answer := api.Paths[perDayPath].Get.Responses["200"]
+	answer.Description = "Every day of the range"
+	answer.Content = map[string]*huma.MediaType{
 		typeJSON: {Schema: days},
 		typeCSV:  {Schema: &huma.Schema{Type: huma.TypeString, Description: "day,orders,currency,amount"}},
-	}}
+	}
 	summary := api.Components.Schemas.Schema(reflect.TypeFor[Summary](), true, "Summary")
 	api.AddOperation(&huma.Operation{
 		OperationID: "get-live", Method: http.MethodGet, Path: "/live", Summary: "The figures, whenever they change",
