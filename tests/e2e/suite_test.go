@@ -30,6 +30,8 @@ var together = []script{
 	{name: "a change that rests on an old version is refused", play: staleChangeIsRefused},
 	{name: "whoever watches sees the figures change", play: figuresAreLive},
 	{name: "lists have an order and end", play: listsHaveAnOrderAndEnd},
+	{name: "whoever changes something can read it everywhere", play: whoeverWritesReadsIt},
+	{name: "every command and every read of a projection is conditional", play: everyCommandAndReadIsConditional},
 	{name: "what is not valid is refused, named, and not stored", play: invalidRequestsAreRefused},
 	{name: "every service can be operated", play: everyServiceCanBeOperated},
 	{name: "a poison event waits for a person and holds up nobody", play: poisonWaitsForAPerson},
