@@ -32,7 +32,13 @@ type world struct {
 func start(t *testing.T) *world {
 	t.Helper()
 	t.Parallel()
-	w := &world{Service: servicetest.New(t, order.Run, sqldbtest.SQLiteURL(t), "order.events.#"), t: t}
+	return startOn(t, sqldbtest.SQLiteURL(t))
+}
+
+// startOn is start with a database.
+func startOn(t *testing.T, database string) *world {
+	t.Helper()
+	w := &world{Service: servicetest.New(t, order.Run, database, "order.events.#"), t: t}
 	w.store = w.WithEventStore()
 	w.Start()
 	return w
