@@ -38,7 +38,7 @@ func (s *Store) ReadFirst(ctx context.Context, stream string) (Recorded, error) 
 // ReadLast returns the last events of a stream, up to limit of them, in order,
 // or [ErrNotFound]. It waits as [Store.ReadStream] does.
 func (s *Store) ReadLast(ctx context.Context, stream string, limit int) ([]Recorded, error) {
-	events, err := s.read(ctx, stream, readingLast(stream, uint64(max(limit, 0)))) //nolint:gosec // not negative
+	events, err := s.read(ctx, stream, readingLast(stream, uint64(max(limit, 0))))
 	slices.Reverse(events)
 	return events, err
 }
@@ -123,7 +123,7 @@ func (s *Store) append(ctx context.Context, stream string, expected Revision, ev
 	}
 	var expectation esdb.ExpectedRevision = esdb.NoStream{}
 	if expected != NoStream {
-		expectation = esdb.Revision(uint64(expected)) //nolint:gosec // not negative
+		expectation = esdb.Revision(uint64(expected))
 	}
 	_, err := call(ctx, s, func(ctx context.Context, client *esdb.Client) (*esdb.WriteResult, error) {
 		return client.AppendToStream(ctx, stream, esdb.AppendToStreamOptions{ExpectedRevision: expectation}, data...)

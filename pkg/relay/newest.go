@@ -14,8 +14,9 @@ const newestAmong = 16
 
 // Newest is the position of the last event of a stream that is announced, which
 // is what the outcome of a command on it rests on: what Translate makes nothing
-// of is never waited for, nor what it refuses, which is parked. A stream without
-// announcements is [es.ErrNotFound].
+// of is never waited for, nor what it refuses, which is parked. Of several events
+// that announce it together it is the first; versions of one fact share a name.
+// A stream without announcements is [es.ErrNotFound].
 func (r *Relay) Newest(ctx context.Context, stream string) (position.Position, error) {
 	last := func() ([]es.Recorded, error) { return r.config.Store.ReadLast(ctx, stream, newestAmong) }
 	all := func() ([]es.Recorded, error) { return r.config.Store.ReadStream(ctx, stream, 0) }
@@ -25,8 +26,8 @@ func (r *Relay) Newest(ctx context.Context, stream string) (position.Position, e
 			return position.Position{}, err
 		}
 		for _, recorded := range slices.Backward(events) {
-			announced, err := r.config.Translate(ctx, recorded)
-			if err != nil && r.config.Temporary != nil && r.config.Temporary(err) {
+			announced, err := r.translate(ctx, recorded)
+			if err != nil && r.isTemporary(ctx, err) {
 				return position.Position{}, fmt.Errorf("announcement of %s: %w", stream, err)
 			}
 			if err == nil && len(announced) > 0 {

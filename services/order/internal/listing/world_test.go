@@ -146,6 +146,16 @@ func (w *world) scribble(t testing.TB, id uuid.UUID, typ, data, metadata string)
 	})
 }
 
+// strangers appends n events to a stream that is no order's.
+func (w *world) strangers(t testing.TB, n int) {
+	t.Helper()
+	events := make([]esdb.EventData, n)
+	for i := range events {
+		events[i] = esdb.EventData{EventID: uuid.New(), EventType: "x", ContentType: esdb.ContentTypeJson, Data: []byte(`{}`)}
+	}
+	w.server.Append(t, "stranger-"+uuid.NewString(), events...)
+}
+
 // listed waits until the list shows a version of an order, and returns it.
 func (w *world) listed(t *testing.T, id uuid.UUID, version int64) listing.Listed {
 	t.Helper()

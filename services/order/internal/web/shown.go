@@ -44,7 +44,7 @@ func (s Shown) Await(ctx context.Context, p position.Position, patience time.Dur
 		if err != nil {
 			return position.Missing, err
 		}
-		p.Sequence = int64(last[0].Revision)
+		p.Source, p.Sequence = listing.Source, int64(last[0].Revision)
 	}
 	return s.Listing.Await(ctx, p, max(0, time.Until(until)))
 }
