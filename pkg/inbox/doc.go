@@ -109,6 +109,11 @@
 // Do handlers there rely on the bus not giving one subject to two processes at a
 // time.
 //
+// # Reading what was written
+//
+// [Inbox.Await] waits until one event has had its effect here. It is exact: it
+// looks for that event, and not for how far the subject has come.
+//
 // # Tuning
 //
 // Larger batches (eventbus.Queue.BatchSize) help most, then Tx.Queue instead of
@@ -130,7 +135,8 @@
 //
 // # Forgetting
 //
-// An inbox row may go only when its event cannot come again. What can bring it
+// What goes leaves behind how far its subject had come, for Await. An inbox row
+// may go only when its event cannot come again. What can bring it
 // back, and why it is still known then:
 //
 //   - The bus, after a consumer that died between commit and acknowledgement. It

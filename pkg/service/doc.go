@@ -26,6 +26,12 @@
 // Errors of settings are collected and returned by Refused, so that the function
 // stays a list of parts.
 //
+// # Projections
+//
+// Reads of what a service shows of others' events are added with [Read]: they
+// take a position to wait for, ?after=TOKEN&wait=2s, and say in Orderflow-Behind
+// how far they may be behind. Commands answer with the header Orderflow-Position.
+//
 // # Metrics
 //
 // Every service shows these at /metrics, as far as it has the part that they are
