@@ -36,6 +36,6 @@
 //
 //	    10 events   1.0
 //	   100 events   1.0
-//	 1,000 events   3 to 7
-//	10,000 events  40 to 70
+//	 1,000 events   3 to 11
+//	10,000 events  40 to 90
 package es

@@ -123,7 +123,7 @@ func (s *Store) append(ctx context.Context, stream string, expected Revision, ev
 	}
 	var expectation esdb.ExpectedRevision = esdb.NoStream{}
 	if expected != NoStream {
-		expectation = esdb.Revision(uint64(expected))
+		expectation = esdb.Revision(uint64(expected)) //nolint:gosec // not negative
 	}
 	_, err := call(ctx, s, func(ctx context.Context, client *esdb.Client) (*esdb.WriteResult, error) {
 		return client.AppendToStream(ctx, stream, esdb.AppendToStreamOptions{ExpectedRevision: expectation}, data...)
