@@ -169,16 +169,18 @@ func (r *Repository[S, E]) find(ctx context.Context, stream string) (found[S], e
 }
 
 // from returns the events of a stream from a revision on, of which the last are
-// at hand.
+// at hand. A stream that was cut off at its beginning has fewer.
 func (r *Repository[S, E]) from(ctx context.Context, stream string, from Revision, last []Recorded) ([]Recorded, error) {
-	if missing := last[0].Revision - from; missing > 0 {
-		events, err := r.store.read(ctx, stream, readingStream(stream, from, uint64(missing)))
-		return append(events, last...), err
+	first := last[0].Revision
+	if from >= first {
+		return last[min(int(from-first), len(last)):], nil
 	}
-	if from > last[len(last)-1].Revision {
-		return nil, nil
+	events, err := r.store.read(ctx, stream, readingStream(stream, from, uint64(first-from))) //nolint:gosec // positive
+	if err != nil {
+		return nil, err
 	}
-	return last[from-last[0].Revision:], nil
+	events = slices.DeleteFunc(events, func(e Recorded) bool { return e.Revision >= first })
+	return append(events, last...), nil
 }
 
 // replay loads an aggregate from its events alone.

@@ -187,6 +187,9 @@ func TestATruncatedStreamIsReadAsItIs(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.agree(t, tallies, id)
+	w.taken(t, id, 4*every-1)
+	sqldbtest.Exec(t, w.db, `DELETE FROM es_snapshot`)
+	w.agree(t, tallies, id)
 	if n := w.log.count("does not have"); n != 1 {
 		t.Errorf("told %d times:\n%s", n, w.log)
 	}
