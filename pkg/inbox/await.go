@@ -87,21 +87,7 @@ func (in *Inbox) someStates(ctx context.Context, positions []position.Position) 
 	for n, p := range positions {
 		args = append(args, n, p.Source, p.Subject, p.Name+".v", p.Sequence)
 	}
-	values := make([]string, len(positions))
-	for n := range values {
-		first := 2 + 5*n
-		values[n] = fmt.Sprintf("(CAST($%d AS BIGINT), CAST($%d AS TEXT), CAST($%d AS TEXT), CAST($%d AS TEXT), CAST($%d AS BIGINT))",
-			first, first+1, first+2, first+3, first+4)
-	}
-	const same = `consumer = $1 AND subject = w.subject AND source = w.source AND substr(type, 1, length(w.name)) = w.name`
-	rows, err := in.db.Query(ctx, `WITH w (n, source, subject, name, sequence) AS (VALUES `+strings.Join(values, ", ")+`)
-		SELECT w.n, CASE
-			WHEN (SELECT 1 FROM inbox i WHERE `+same+` AND i.sequence = w.sequence LIMIT 1) = 1 THEN 'applied'
-			ELSE COALESCE(
-				(SELECT status FROM inbox_held h WHERE `+same+` AND h.sequence = w.sequence LIMIT 1),
-				(SELECT 'applied' FROM inbox_forgotten f WHERE `+same+` AND f.sequence >= w.sequence LIMIT 1),
-				'missing')
-		END FROM w`, args...)
+	rows, err := in.db.Query(ctx, in.statesQuery(len(positions)), args...)
 	if err != nil {
 		return nil, fmt.Errorf("look for %d events: %w", len(positions), err)
 	}
@@ -119,4 +105,27 @@ func (in *Inbox) someStates(ctx context.Context, positions []position.Position) 
 		return nil, fmt.Errorf("look for %d events: %w", len(positions), err)
 	}
 	return states, nil
+}
+
+// statesQuery is the question for n positions: number, source, subject, name with
+// ".v", and sequence of each, after the consumer.
+func (in *Inbox) statesQuery(n int) string {
+	values := make([]string, n)
+	for i := range values {
+		first := 2 + 5*i
+		values[i] = fmt.Sprintf("(CAST($%d AS BIGINT), CAST($%d AS TEXT), CAST($%d AS TEXT), CAST($%d AS TEXT), CAST($%d AS BIGINT))",
+			first, first+1, first+2, first+3, first+4)
+	}
+	const (
+		inAnyVersion = ` AND substr(type, 1, length(w.name)) = w.name`
+		same         = `consumer = $1 AND subject = w.subject AND source = w.source` + inAnyVersion
+	)
+	return `WITH w (n, source, subject, name, sequence) AS (VALUES ` + strings.Join(values, ", ") + `)
+		SELECT w.n, CASE
+			WHEN (SELECT 1 FROM inbox i WHERE ` + in.dialect.aboutSubject() + inAnyVersion + ` AND i.sequence = w.sequence LIMIT 1) = 1 THEN 'applied'
+			ELSE COALESCE(
+				(SELECT status FROM inbox_held h WHERE ` + same + ` AND h.sequence = w.sequence LIMIT 1),
+				(SELECT 'applied' FROM inbox_forgotten f WHERE ` + same + ` AND f.sequence >= w.sequence LIMIT 1),
+				'missing')
+		END FROM w`
 }

@@ -2,6 +2,8 @@ package inbox_test
 
 import (
 	"context"
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -203,6 +205,46 @@ func TestManyPositionsAreLookedForAtOnce(t *testing.T) {
 		for n, state := range states {
 			if want := n < many/2; (state == position.Applied) != want {
 				t.Errorf("%d is %s", n, state)
+			}
+		}
+	})
+}
+
+// A server that has no statistics yet must not read the whole inbox.
+func TestPositionsAreLookedForByIndex(t *testing.T) {
+	sqldbtest.Each(t, func(t *testing.T, db sqldb.DB) {
+		w := newWorld(t, db, quick)
+		var events []eventbus.Event
+		for n := range 3000 {
+			events = append(events, numbered(placed, fmt.Sprint("s", n), fmt.Sprint("e", n), 0))
+		}
+		w.handle(t, events...)
+		explain := "EXPLAIN "
+		if db.Dialect() == sqldb.SQLite {
+			explain = "EXPLAIN QUERY PLAN "
+		}
+		for _, positions := range []int{1, 50} {
+			args := []any{"packing"}
+			for n := range positions {
+				args = append(args, n, "/orderflow/test", fmt.Sprint("s", n), "order.events.placed.v", 0)
+			}
+			rows, err := db.Query(t.Context(), explain+inbox.StatesQuery(w.in, positions), args...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			plan, err := sqldb.Collect(rows, func(r sqldb.Row) (line string, err error) {
+				if db.Dialect() == sqldb.SQLite {
+					var id, parent, unused int
+					return line, r.Scan(&id, &parent, &unused, &line)
+				}
+				return line, r.Scan(&line)
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			text := strings.Join(plan, "\n")
+			if !strings.Contains(text, "inbox_subject") || strings.Contains(text, "Seq Scan") || strings.Contains(text, "SCAN inbox") {
+				t.Errorf("%d positions:\n%s", positions, text)
 			}
 		}
 	})

@@ -13,3 +13,6 @@ func (in *Inbox) Lane(subject string) int { return in.lane(subject) }
 
 // States tells what is known of each position.
 var States = (*Inbox).states
+
+// StatesQuery is the question that States asks.
+var StatesQuery = (*Inbox).statesQuery

@@ -123,6 +123,9 @@ type dialect interface {
 	// forget removes at most limit rows of events that were handled before a
 	// time, in microseconds, keeps how far they went, and returns how many.
 	forget(ctx context.Context, tx sqldb.Tx, consumer string, before int64, limit int) (int64, error)
+	// aboutSubject is the condition for rows of inbox with the source and subject
+	// of w that belong to consumer $1.
+	aboutSubject() string
 	// spansEffects reports whether a transaction, with its locks, can stay open
 	// while handlers have effects elsewhere without being in anybody's way.
 	spansEffects() bool

@@ -124,4 +124,11 @@ func (postgres) forget(ctx context.Context, tx sqldb.Tx, consumer string, before
 	return n, err
 }
 
+// aboutSubject leaves the index on subjects as the only one to be used: without
+// statistics the server would take the primary key, and read all that is of the
+// consumer and the source.
+func (postgres) aboutSubject() string {
+	return `subject = w.subject AND consumer || '' = $1 AND source || '' = w.source`
+}
+
 func (postgres) spansEffects() bool { return true }

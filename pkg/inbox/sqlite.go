@@ -76,4 +76,8 @@ func (sqlite) forget(ctx context.Context, tx sqldb.Tx, consumer string, before i
 	return tx.Exec(ctx, `DELETE FROM inbox WHERE rowid IN (`+some+`)`, consumer, before, limit)
 }
 
+func (sqlite) aboutSubject() string {
+	return `consumer = $1 AND subject = w.subject AND source = w.source`
+}
+
 func (sqlite) spansEffects() bool { return false }
