@@ -19,7 +19,9 @@ import (
 // kind that this consumer does not read.
 //
 // It is right whatever order events arrive in, whoever of several instances
-// handled the event, and after [Inbox.Prune]. Those who wait are woken by what
+// handled the event, and after [Inbox.Prune]; only an event that comes so late
+// that later ones of its subject and type have been forgotten counts as applied
+// before it is there. Those who wait are woken by what
 // this process handles; what another one handles is looked for twice a second.
 func (in *Inbox) Await(ctx context.Context, p position.Position, patience time.Duration) (position.State, error) {
 	if !in.reads(p.Name) {
