@@ -51,12 +51,13 @@ func (codec) Encode(_ context.Context, _ uuid.UUID, e added) (es.Encoded, error)
 	return es.Encoded{Type: "added", Version: 1, Data: data}, err
 }
 
-func (codec) Decode(_ context.Context, r es.Recorded) (added, error) {
+func (codec) Decode(_ context.Context, r es.Recorded) ([]added, error) {
 	if r.Type != "added" {
-		return added{}, fmt.Errorf("unknown event type %q", r.Type)
+		return nil, fmt.Errorf("unknown event type %q", r.Type)
 	}
 	var e added
-	return e, json.Unmarshal(r.Data, &e)
+	err := json.Unmarshal(r.Data, &e)
+	return []added{e}, err
 }
 
 // states keeps tallies as JSON, in a version of one's choice.

@@ -26,7 +26,9 @@ const (
 func TestTheStateOfASnapshotChangesWithItsVersionOnly(t *testing.T) {
 	var o domain.Order
 	for _, golden := range goldens {
-		o = domain.Apply(o, golden.means)
+		for _, event := range golden.means {
+			o = domain.Apply(o, event)
+		}
 	}
 	text, err := stored.States{}.EncodeState(o)
 	if err != nil {
@@ -42,7 +44,9 @@ func TestTheStateOfASnapshotChangesWithItsVersionOnly(t *testing.T) {
 func TestNoFieldOfAnOrderIsLost(t *testing.T) {
 	var o domain.Order
 	for _, golden := range goldens {
-		o = domain.Apply(o, golden.means)
+		for _, event := range golden.means {
+			o = domain.Apply(o, event)
+		}
 	}
 	for i, fields := 0, reflect.ValueOf(o); i < fields.NumField(); i++ {
 		if fields.Field(i).IsZero() {
