@@ -17,6 +17,8 @@ import (
 const (
 	// lookEvery is how often the table of deadlines is looked at.
 	lookEvery = 500 * time.Millisecond
+	// patience is how long the bus may take to say what waits there.
+	patience = 2 * time.Second
 	// mostDue is how many deadlines are dealt with at a look.
 	mostDue = 200
 	// again is when a deadline that was dealt with is looked at again: its row
@@ -66,6 +68,8 @@ func (m *Manager) listens(ctx context.Context) bool {
 	if m.config.Waiting == nil {
 		return true
 	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	waiting, err := m.config.Waiting(ctx)
 	return err == nil && waiting <= MostWaiting
 }
