@@ -19,7 +19,7 @@ type demoCommand struct {
 
 // impatience has a system that was made for the story miss the first order that nobody packs after seconds.
 func impatience() map[string]string {
-	return map[string]string{"ORDER_PACK_WITHIN": "2s", "ORDER_CANCEL_UNPACKED_AFTER": "4s", "ORDER_DEADLINES_REST": "0s"}
+	return map[string]string{"ORDER_PACK_WITHIN": "3s", "ORDER_CANCEL_UNPACKED_AFTER": "6s", "ORDER_DEADLINES_REST": "0s"}
 }
 
 // Run tells the story. It fails when something does not happen in time.
