@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
@@ -19,7 +20,7 @@ var errCancelled = errors.New("the broker cancelled the consumer: its queue was 
 var errSuspect = errors.New("a delivery has come back often: it may be what ends its consumers")
 
 // suspicious is how often a delivery must have come back to be handed out alone.
-// A restart in the middle of the work counts once.
+// A restart in the middle of the work counts once, or twice while that is done.
 const suspicious = 3
 
 // consumer is one channel that consumes one queue, until either is lost. It is
@@ -29,10 +30,11 @@ const suspicious = 3
 // crashed. What comes back often is therefore taken one by one: the guilty one
 // must not share its count with the others until all of them are dead letters.
 //
-//	wide ──suspect──> errSuspect, starts over as single ──one that is not──> wide
+//	wide ──suspect──> errSuspect, starts over as single ──one that is not, or the end──> wide
 //
-// Only then: what a quorum queue gets back it puts behind what it has got back
-// before, so taking less than the consumer before can change the order.
+// What a quorum queue gets back it puts behind what it has got back before, so
+// that a part of it, returned alone, has lost its place. A single consumer has a
+// part; it is made wide before it ends, and so returns all of it at once.
 type consumer struct {
 	ch      *amqp.Channel
 	queue   string
@@ -40,6 +42,8 @@ type consumer struct {
 	wide    bool
 	ending  atomic.Bool        // the single consumer is ended by us
 	arrived chan amqp.Delivery // as many as may be unacknowledged
+	holding bool               // the single consumer has taken one that is not acknowledged
+	asked   time.Time          // when the single consumer last got room for another one
 	alive   context.Context    // ends, with the reason, when the channel or the consumer is lost
 	end     context.CancelCauseFunc
 	pumping sync.WaitGroup
@@ -54,7 +58,7 @@ func startConsumer(s *session, queue string, batch int, wide bool) (*consumer, e
 	if err != nil {
 		return nil, fmt.Errorf("open channel: %w", err)
 	}
-	c := &consumer{ch: ch, queue: queue, batch: batch, wide: wide}
+	c := &consumer{ch: ch, queue: queue, batch: batch, wide: wide, asked: time.Now()}
 	c.alive, c.end = context.WithCancelCause(context.Background())
 	closed := ch.NotifyClose(make(chan *amqp.Error, 1))
 	c.pumping.Go(func() {
@@ -112,8 +116,10 @@ func (c *consumer) start(tag string, prefetch int) (chan amqp.Delivery, error) {
 }
 
 // widen makes a single consumer a wide one. What it has handled is acknowledged
-// in between: while it is not, the single consumer gets nothing else.
-func (c *consumer) widen(acknowledge func() error) error {
+// in between: while it is not, the single consumer gets nothing else. What it has
+// not handled stays its own, and counts among the two batches: the next consumer
+// takes no more of what comes back.
+func (c *consumer) widen(unhandled int, acknowledge func() error) error {
 	arrived, err := answered(c.alive, func() (chan amqp.Delivery, error) {
 		c.ending.Store(true)
 		if err := c.ch.Cancel(singleTag, false); err != nil {
@@ -122,7 +128,7 @@ func (c *consumer) widen(acknowledge func() error) error {
 		if err := acknowledge(); err != nil {
 			return nil, err
 		}
-		return c.start(wideTag, 2*c.batch)
+		return c.start(wideTag, 2*c.batch-unhandled)
 	}, func(chan amqp.Delivery) {})
 	if err != nil {
 		return err
@@ -180,13 +186,14 @@ func (c *consumer) run(stopping context.Context, s *subscription) error {
 		}
 		acknowledge := func() error { return c.acknowledge(tags, dead) }
 		finish := acknowledge
-		if !suspect && !c.wide && stopping.Err() == nil {
-			finish = func() error { return c.widen(acknowledge) }
+		if !c.wide && (!suspect || stopping.Err() != nil) {
+			finish = func() error { return c.widen(0, acknowledge) }
 		}
 		if err := finish(); err != nil {
 			c.end(err)
 			return context.Cause(c.alive)
 		}
+		c.holding, c.asked = false, time.Now()
 		s.bus.count.Acknowledged.Add(int64(len(batch)))
 	}
 }
@@ -207,6 +214,7 @@ func (c *consumer) next(waiting context.Context) (batch []eventbus.Delivery, tag
 			return nil, nil, false // what a dead session left behind comes again
 		}
 		take(d)
+		c.holding = true
 	case <-waiting.Done():
 		return nil, nil, false
 	}
@@ -234,7 +242,28 @@ func returns(d amqp.Delivery) int64 {
 // acknowledgement on it. What was not acknowledged goes back to its place in
 // the queue; cancelling the consumer first would not keep that place.
 func (c *consumer) close() {
+	if !c.wide && c.alive.Err() == nil { // once it was lost, so was the place
+		c.regroup()
+	}
 	_ = c.ch.Close() // closed already when it was lost
 	c.end(errors.New("consumer closed"))
 	c.pumping.Wait()
+}
+
+// regroup lets a single consumer that holds the first of what came back have the
+// rest as well. Whether it holds one is not known while one may be on its way to
+// it; how many it may take depends on that.
+func (c *consumer) regroup() {
+	if !c.holding {
+		late := time.NewTimer(time.Until(c.asked.Add(closeTimeout)))
+		defer late.Stop()
+		select {
+		case _, c.holding = <-c.arrived:
+		case <-late.C: // the queue is empty, or another instance consumes
+		case <-c.alive.Done():
+		}
+	}
+	if c.holding {
+		_ = c.widen(1, func() error { return nil })
+	}
 }

@@ -32,9 +32,11 @@
 // active consumer); the others stand by and take over when its connection or its
 // subscription ends. Instances that took turns would interleave the events of a
 // subject. After a failure events can arrive in another order: after a refusal by
-// the broker, and when a consumer is lost again while it has only a part of what
-// came back from the one before, since a quorum queue puts that part behind the
-// rest.
+// the broker, and when a consumer that has only a part of what came back from the
+// one before (it takes one by one, or has a smaller BatchSize) is lost itself,
+// since a quorum queue puts that part behind the rest. A consumer that takes one
+// by one may be closed; the order is kept unless its handler fails and another
+// instance stands by.
 //
 // # What can go wrong
 //

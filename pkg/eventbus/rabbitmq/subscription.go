@@ -145,7 +145,11 @@ func (s *subscription) attach(stopping context.Context, session *session) error 
 		s.declared = session
 	}
 	for wide := true; ; wide = false {
-		c, err := consume(stopping, session, s.bus.names.queue(s.queue.Name), s.queue.BatchSize, wide)
+		starting := stopping
+		if !wide {
+			starting = s.life.Handling() // a single consumer that has begun is ended in order, not given up
+		}
+		c, err := consume(starting, session, s.bus.names.queue(s.queue.Name), s.queue.BatchSize, wide)
 		if err != nil {
 			s.declared = nil // the queue may be gone
 			return err
