@@ -115,6 +115,9 @@ func isDeclared(frame []byte, queue string) bool {
 	return isMethod(frame, 50, 11) && strings.HasPrefix(string(frame[11:]), string(rune(len(queue)))+queue)
 }
 
+// isChannelClosed recognises channel.close-ok, method 41 of class 20.
+func isChannelClosed(frame []byte) bool { return isMethod(frame, 20, 41) }
+
 func isMethod(frame []byte, class, method uint16) bool {
 	return frame[0] == 1 && len(frame) >= 11 && binary.BigEndian.Uint16(frame[7:]) == class && binary.BigEndian.Uint16(frame[9:]) == method
 }

@@ -157,6 +157,7 @@ func (s *subscription) attach(stopping context.Context, session *session) error 
 		s.fault.Store(nil)
 		s.current.Store(c)
 		err = c.run(stopping, s)
+		s.fault.Store(&err) // before it is no longer the current one: Ready says no until there is another
 		s.current.Store(nil)
 		c.close()
 		if errors.Is(err, errSuspect) {

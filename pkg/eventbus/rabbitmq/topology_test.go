@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	amqp "github.com/rabbitmq/amqp091-go"
@@ -49,6 +50,29 @@ func TestAQueueRemovedUnderItsConsumerIsDeclaredAgain(t *testing.T) {
 	crm.await(t, 1)
 }
 
+// The broker takes its time to close the channel of the consumer that it has cancelled.
+func TestASubscriptionIsNotReadyBetweenTwoConsumers(t *testing.T) {
+	requireBroker(t)
+	w := newWorld(t)
+	proxy := startDeafProxy(t, w.broker)
+	cfg := w.config()
+	cfg.URL = w.through(t, proxy.listener.Addr().String())
+	bus := closing(t, w.openWith(t, cfg))
+	s := subscribe(t, bus, nothing, "order.#")
+	eventually(t, "consuming", func() bool { return s.Ready() == nil })
+	proxy.lose(isChannelClosed)
+	if _, err := w.channel(t).QueueDelete(w.namespace+".crm", false, false, false); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the channel is being closed", func() bool { return proxy.lost.Load() > 0 })
+	if err := s.Ready(); err == nil {
+		t.Error("it is ready, and nobody consumes")
+	}
+	proxy.loseNothing()
+	proxy.cut()
+	eventually(t, "consuming again", func() bool { return s.Ready() == nil })
+}
+
 // The queue goes between its declaration and its bindings.
 func TestAQueueRemovedUnderItsSubscriberIsDeclaredAgain(t *testing.T) {
 	requireBroker(t)
@@ -57,14 +81,13 @@ func TestAQueueRemovedUnderItsSubscriberIsDeclaredAgain(t *testing.T) {
 	cfg := w.config()
 	cfg.URL = w.through(t, proxy.listener.Addr().String())
 	bus := closing(t, w.openWith(t, cfg))
-	removed := false
+	var removed atomic.Bool // frames of two connections are looked at
 	ch := w.channel(t)
 	proxy.lose(func(frame []byte) bool {
-		if !removed && isDeclared(frame, w.namespace+".crm") {
+		if isDeclared(frame, w.namespace+".crm") && removed.CompareAndSwap(false, true) {
 			if _, err := ch.QueueDelete(w.namespace+".crm", false, false, false); err != nil {
 				t.Error(err)
 			}
-			removed = true
 		}
 		return false
 	})
@@ -72,7 +95,7 @@ func TestAQueueRemovedUnderItsSubscriberIsDeclaredAgain(t *testing.T) {
 	subscribe(t, bus, crm.handle, "order.#")
 	publish(t, bus, placed(1))
 	crm.await(t, 1)
-	if !removed {
+	if !removed.Load() {
 		t.Error("the test is wrong: nothing was removed")
 	}
 }
