@@ -59,13 +59,22 @@ func (b *Bus) declareConsumer(ctx context.Context, s *session, q eventbus.Queue)
 // and what it wants is not ours to remove. Nor does it touch the record, since
 // nothing may stand between a consumer and what waits for it.
 func (b *Bus) restoreConsumer(ctx context.Context, s *session, q eventbus.Queue) error {
+	return s.onChannel(ctx, func(ch *amqp.Channel) error { return b.restore(ch, s, q) })
+}
+
+// remakeConsumer is restoreConsumer for a queue that somebody has removed. All
+// instances notice that at once, so they take turns: RabbitMQ 3.10 closes the
+// connection (541) of who consumes a queue that another is only just declaring.
+func (b *Bus) remakeConsumer(ctx context.Context, s *session, q eventbus.Queue) error {
+	return b.locked(ctx, s, b.names.queue(q.Name), func(_ context.Context, ch *amqp.Channel) error { return b.restore(ch, s, q) })
+}
+
+func (b *Bus) restore(ch *amqp.Channel, s *session, q eventbus.Queue) error {
 	queue := b.names.queue(q.Name)
-	return s.onChannel(ctx, func(ch *amqp.Channel) error {
-		if err := b.declare(ch, s, queue); err != nil {
-			return err
-		}
-		return b.bindAll(ch, queue, q.Patterns)
-	})
+	if err := b.declare(ch, s, queue); err != nil {
+		return err
+	}
+	return b.bindAll(ch, queue, q.Patterns)
 }
 
 func (b *Bus) declare(ch *amqp.Channel, s *session, queue string) error {

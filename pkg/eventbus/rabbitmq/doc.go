@@ -47,6 +47,7 @@
 //	a queue is full           its events are refused and tried again, every 5 s in the end; other queues get a duplicate each time
 //	a queue does not answer   others wait once, up to ConfirmTimeout; its events wait until it answers (below)
 //	a queue was deleted       its consumers declare and bind it again; what came meanwhile is in ns.unrouted
+//	                          (RabbitMQ 3.10 closes the connection of who publishes to it in that moment, with a 541)
 //	a queue with other        Subscribe returns the broker's 406 with the queue's name: remove the queue once, or
 //	arguments exists          keep the version that declared it
 //	a handler takes longer    the broker's acknowledgement timeout, 30 minutes unless configured, closes the channel; the

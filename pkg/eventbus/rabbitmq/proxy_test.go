@@ -118,6 +118,11 @@ func isDeclared(frame []byte, queue string) bool {
 // isChannelClosed recognises channel.close-ok, method 41 of class 20.
 func isChannelClosed(frame []byte) bool { return isMethod(frame, 20, 41) }
 
+// isChannelRefused recognises channel.close, method 40 of class 20, with a reply code.
+func isChannelRefused(frame []byte, code uint16) bool {
+	return isMethod(frame, 20, 40) && binary.BigEndian.Uint16(frame[11:]) == code
+}
+
 func isMethod(frame []byte, class, method uint16) bool {
 	return frame[0] == 1 && len(frame) >= 11 && binary.BigEndian.Uint16(frame[7:]) == class && binary.BigEndian.Uint16(frame[9:]) == method
 }

@@ -17,7 +17,7 @@ type subscription struct {
 	queue    eventbus.Queue
 	handler  handover.Handler
 	life     *handover.Lifetime
-	declared *session // the session in which the queue was last declared
+	declared *session // the session in which the queue was last declared; nil when it may be gone
 	fault    atomic.Pointer[error]
 	current  atomic.Pointer[consumer]
 }
@@ -139,7 +139,11 @@ func (s *subscription) run() {
 // attach consumes within one session until something of it is lost.
 func (s *subscription) attach(stopping context.Context, session *session) error {
 	if s.declared != session {
-		if err := s.bus.restoreConsumer(stopping, session, s.queue); err != nil {
+		restore := s.bus.restoreConsumer
+		if s.declared == nil {
+			restore = s.bus.remakeConsumer
+		}
+		if err := restore(stopping, session, s.queue); err != nil {
 			return err
 		}
 		s.declared = session
@@ -151,7 +155,7 @@ func (s *subscription) attach(stopping context.Context, session *session) error 
 		}
 		c, err := consume(starting, session, s.bus.names.queue(s.queue.Name), s.queue.BatchSize, wide)
 		if err != nil {
-			s.declared = nil // the queue may be gone
+			s.declared = nil
 			return err
 		}
 		s.fault.Store(nil)

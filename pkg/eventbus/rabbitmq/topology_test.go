@@ -50,6 +50,44 @@ func TestAQueueRemovedUnderItsConsumerIsDeclaredAgain(t *testing.T) {
 	crm.await(t, 1)
 }
 
+// Whoever consumes a queue that another instance is only just declaring loses its
+// connection, on RabbitMQ 3.10.
+func TestInstancesTakeTurnsToDeclareAQueueThatWasRemoved(t *testing.T) {
+	requireBroker(t)
+	w := newWorld(t)
+	proxy := startDeafProxy(t, w.broker)
+	cfg := w.config()
+	cfg.URL = w.through(t, proxy.listener.Addr().String())
+	bus := closing(t, w.openWith(t, cfg))
+	var crm received
+	s := subscribe(t, bus, crm.handle, "order.#")
+	eventually(t, "consuming", func() bool { return s.Ready() == nil })
+	other := w.channel(t)
+	if _, err := other.QueueDeclare(w.namespace+".crm.bindings.lock", false, true, true, false, nil); err != nil {
+		t.Fatal(err)
+	}
+	var turnedAway atomic.Int64
+	proxy.lose(func(frame []byte) bool {
+		if isChannelRefused(frame, amqp.ResourceLocked) {
+			turnedAway.Add(1)
+		}
+		return false
+	})
+	if _, err := other.QueueDelete(w.namespace+".crm", false, false, false); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "it waits for its turn", func() bool { return turnedAway.Load() > 1 })
+	if _, err := w.channel(t).QueueDeclarePassive(w.namespace+".crm", true, false, false, false, nil); err == nil {
+		t.Error("it has declared the queue while it was another's turn")
+	}
+	if _, err := other.QueueDelete(w.namespace+".crm.bindings.lock", false, false, false); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "consuming again", func() bool { return s.Ready() == nil })
+	publish(t, bus, placed(1))
+	crm.await(t, 1)
+}
+
 // The broker takes its time to close the channel of the consumer that it has cancelled.
 func TestASubscriptionIsNotReadyBetweenTwoConsumers(t *testing.T) {
 	requireBroker(t)
