@@ -20,6 +20,7 @@ func routing() []promise {
 		{"AnEventWithoutSubscriberIsKept", unroutedIsKept},
 		{"WhatWasUnroutedCanBeRedriven", redrive},
 		{"AMalformedMessageIsKeptApartByARedrive", redriveMalformed},
+		{"ARedriveOfNothingButMalformedMessagesKeepsThem", redriveOnlyMalformed},
 		{"ACommandWithoutListenerIsAnError", unroutableCommand},
 		{"ACommandReachesItsListener", commandReaches},
 		{"InvalidQueuesAreRefused", invalidQueues},
@@ -224,4 +225,24 @@ func invalidQueues(t *testing.T, h Harness) {
 			t.Errorf("subscribe %+v: got %v, want it refused", q, err)
 		}
 	}
+}
+
+func redriveOnlyMalformed(t *testing.T, h Harness) {
+	bus := open(t, h)
+	if depth(t, bus, eventbus.Unrouted) != 0 { // and there is a topology from now on
+		t.Fatal("something is unrouted already")
+	}
+	h.Inject(t, "nobody.events.wants.v1", []byte("this is no envelope"))
+	h.Inject(t, "nobody.events.wants.v1", []byte("and this is another"))
+	eventually(t, "both are unrouted", func() bool { return depth(t, bus, eventbus.Unrouted) == 2 })
+	done, err := eventbus.Redrive(within(t), bus, 0)
+	if want := (eventbus.Redriven{Malformed: 2}); done != want || err != nil {
+		t.Fatalf("redrive: %+v, %v; want %+v", done, err, want)
+	}
+	eventually(t, "they are kept", func() bool { return depth(t, bus, eventbus.Unrouted+eventbus.DeadSuffix) == 2 })
+	eventually(t, "they are counted", func() bool { return bus.(eventbus.Reporter).Stats().Acknowledged == 2 })
+	var crm inbox
+	subscribe(t, bus, eventbus.Queue{Name: "crm", Patterns: []string{"order.#"}}, crm.handle)
+	publish(t, bus, placed("o1", 1))
+	crm.await(t, 1)
 }

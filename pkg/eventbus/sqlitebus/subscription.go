@@ -188,9 +188,13 @@ func (s *subscription) consume(stopping context.Context) error {
 			if err := s.bury(b.messages[position], "it is malformed"); err != nil {
 				return err
 			}
+			s.bus.count.Acknowledged.Add(1)
 		}
 		for _, position := range slices.Backward(dead) {
 			b.messages = slices.Delete(b.messages, position, position+1)
+		}
+		if len(b.messages) == 0 {
+			continue // all of them were malformed
 		}
 		if err := s.acknowledge(b.messages); err != nil {
 			return err
