@@ -135,3 +135,27 @@ func TestClosingWhileTheBrokerIsDownEndsWithTheContext(t *testing.T) {
 		t.Error("a publish that nobody confirmed returned nil")
 	}
 }
+
+// What has had no answer is tried on a connection of its own. Nothing of that is
+// left when the bus is closed: the proxy waits for its connections to end.
+func TestClosingEndsWhatIsTriedAlone(t *testing.T) {
+	requireBroker(t)
+	w := newWorld(t)
+	deaf := startDeafProxy(t, w.broker)
+	cfg := w.config()
+	cfg.URL, cfg.ConfirmTimeout = w.through(t, deaf.listener.Addr().String()), time.Second
+	bus := w.openWith(t, cfg)
+	eventually(t, "ready", func() bool { return bus.Ready() == nil })
+	deaf.lose(isConfirm)
+	published := make(chan error, 1)
+	go func() { published <- bus.Publish(within(t), placed(1), placed(2)) }()
+	eventually(t, "the first is tried alone", func() bool { return deaf.connections() == 3 && bus.Ready() == nil })
+	impatient, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if err := bus.Close(impatient); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("close: %v, want it to say that publishes were given up", err)
+	}
+	if err := <-published; !errors.Is(err, eventbus.ErrClosed) {
+		t.Errorf("publish: %v, want that the bus is closed", err)
+	}
+}

@@ -32,6 +32,13 @@ func (p *deafProxy) cut() {
 	}
 }
 
+// connections are open at the moment.
+func (p *deafProxy) connections() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.open)
+}
+
 // lose loses the frames of the broker that are of a kind, until it is told another.
 func (p *deafProxy) lose(kind func(frame []byte) bool) { p.deaf.Store(&kind) }
 
