@@ -89,7 +89,7 @@ func TestAnOrderThatNobodyPacksIsAnnouncedAsDelayedAndCancelled(t *testing.T) {
 			t.Errorf("%s of %s", gone.Data, gone.CorrelationID)
 		}
 		w.stands(id, "cancelled")
-		want := []string{"order.events.cancelled.v1", "order.events.delayed.v1", "order.events.placed.v1"}
+		want := []string{"order.events.cancelled.v1", "order.events.delayed.v1", "order.events.placed.v1", "order.events.placed.v2"}
 		if diff := cmp.Diff(want, w.said(id)); diff != "" {
 			t.Error(diff)
 		}
@@ -135,7 +135,7 @@ func TestGoodsThatWerePackedForACancelledOrderAreAskedBack(t *testing.T) {
 			w.returns(id)
 			w.returns(id)
 			w.stands(id, "returned")
-			want := []string{"order.events.cancelled.v1", "order.events.placed.v1", "packing.commands.return_to_stock.v1"}
+			want := []string{"order.events.cancelled.v1", "order.events.placed.v1", "order.events.placed.v2", "packing.commands.return_to_stock.v1"}
 			if diff := cmp.Diff(want, w.said(id)); diff != "" {
 				t.Error(diff)
 			}
@@ -169,7 +169,7 @@ func TestARejectedOrderIsCancelledAndNothingIsAskedBack(t *testing.T) {
 		w.tell("packing.events.rejected.v1", id, 1, fields{"orderId": id, "reason": "out of stock"})
 		w.stands(id, "cancelled")
 		w.Hears("order.events.cancelled.v1", id)
-		if diff := cmp.Diff([]string{"order.events.cancelled.v1", "order.events.placed.v1"}, w.said(id)); diff != "" {
+		if diff := cmp.Diff([]string{"order.events.cancelled.v1", "order.events.placed.v1", "order.events.placed.v2"}, w.said(id)); diff != "" {
 			t.Error(diff)
 		}
 	})
