@@ -26,7 +26,12 @@ const (
 	AttributeCausationID     = "causationid"
 	AttributeTraceParent     = "traceparent"
 	AttributeSequence        = "sequence"
+	// AttributeReplay is an extension of our own: "true" on an event that is
+	// delivered again as history, absent on all others.
+	AttributeReplay = "orderflowreplay"
 )
+
+const replayed = "true"
 
 // ContentType is the media type of the data, with the default filled in.
 // Every bus delivers it filled in.
@@ -45,6 +50,10 @@ func (e Event) ContentType() string {
 // CloudEvents extension of that name has it: a CloudEvents Integer has 32 bits.
 func (e Event) Attributes() iter.Seq2[string, string] {
 	return func(yield func(name, value string) bool) {
+		replay := ""
+		if e.Replayed {
+			replay = replayed
+		}
 		for _, attribute := range [...]struct{ name, value string }{
 			{AttributeID, e.ID},
 			{AttributeSource, e.Source},
@@ -56,6 +65,7 @@ func (e Event) Attributes() iter.Seq2[string, string] {
 			{AttributeCausationID, e.CausationID},
 			{AttributeTraceParent, e.TraceParent},
 			{AttributeSequence, strconv.FormatInt(e.Sequence, 10)},
+			{AttributeReplay, replay},
 		} {
 			if attribute.value != "" && !yield(attribute.name, attribute.value) {
 				return
@@ -96,6 +106,8 @@ func (e *Event) SetAttribute(name, value string) error {
 			return fmt.Errorf("%w: sequence %.60q is not a 64-bit number", ErrInvalidEvent, value)
 		}
 		e.Sequence = sequence
+	case AttributeReplay:
+		e.Replayed = value == replayed
 	}
 	return nil
 }

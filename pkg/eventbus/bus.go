@@ -42,6 +42,25 @@ type Publisher interface {
 	Publish(ctx context.Context, events ...Event) error
 }
 
+// ErrNoQueue says that there is no queue of that name.
+var ErrNoQueue = errors.New("no such queue")
+
+// Sender reaches one queue alone, past every other: for history that one
+// consumer is told again.
+type Sender interface {
+	// Send stores the events in the queue, in the order given, whatever its
+	// patterns are, and returns nil once the bus has all of them durably. They are
+	// delivered as [Event.Replayed]. On any error the outcome of each event is
+	// unknown: send all of them again, with the same ids. [ErrNoQueue] says that
+	// the queue is not there (any more); what an event is refused for, waiting,
+	// order and concurrency are as with [Publisher.Publish].
+	Send(ctx context.Context, queue string, events ...Event) error
+	// Patterns returns what a queue takes, sorted; or [ErrNoQueue]. It may be
+	// more than it takes now: what an earlier version of its service has
+	// wanted. Nil means that the bus does not know.
+	Patterns(ctx context.Context, queue string) ([]string, error)
+}
+
 // Queue is the durable queue of one consuming service.
 type Queue struct {
 	// Name identifies the queue; every instance of a service uses the same.
@@ -106,10 +125,11 @@ type Subscription interface {
 type Bus interface {
 	Publisher
 	Subscriber
+	Sender
 	// Ready returns nil while the bus can take and hand out events, otherwise why not.
 	Ready() error
 	// Depth counts the events waiting in a queue, without those being handled
-	// at the moment. A queue that does not exist is an error.
+	// at the moment. A queue that does not exist is an error ([ErrNoQueue]).
 	Depth(ctx context.Context, queue string) (int, error)
 	// Close ends every subscription, waits for outstanding publishes, and
 	// releases the connection; ctx bounds the waiting.

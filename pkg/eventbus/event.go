@@ -45,6 +45,10 @@ type Event struct {
 	// Sequence is the revision of the publishing aggregate. It grows per
 	// (Source, Subject) and is not dense: never wait for a gap to fill.
 	Sequence int64
+	// Replayed says that history is told again: the fact was announced before,
+	// under the same ID, and this copy is for one consumer alone ([Sender]). What
+	// must happen only when something is news asks for it.
+	Replayed bool
 }
 
 // IsCommand reports whether the event is a command: something one service is

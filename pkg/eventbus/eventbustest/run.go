@@ -29,7 +29,7 @@ type Harness struct {
 // Run runs the suite. start is called once for each test.
 func Run(t *testing.T, start func(t *testing.T) Harness) {
 	for _, group := range [...][]promise{
-		delivering(), routing(), failing(), ending(), storing(), publishing(), consuming(), interrupting(), ordering(), varying(),
+		delivering(), routing(), failing(), ending(), storing(), publishing(), consuming(), interrupting(), ordering(), varying(), sending(),
 	} {
 		for _, p := range group {
 			t.Run(p.name, func(t *testing.T) {

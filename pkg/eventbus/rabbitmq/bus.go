@@ -109,6 +109,9 @@ func (b *Bus) Depth(ctx context.Context, queue string) (int, error) {
 	err = s.onChannel(ctx, func(ch *amqp.Channel) error {
 		q, err := ch.QueueDeclarePassive(b.names.queue(queue), true, false, false, false, nil)
 		depth = q.Messages
+		if refusal := (*amqp.Error)(nil); errors.As(err, &refusal) && refusal.Code == amqp.NotFound {
+			err = fmt.Errorf("%w: %w", eventbus.ErrNoQueue, err)
+		}
 		return err
 	})
 	if err != nil {

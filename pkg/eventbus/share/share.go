@@ -40,6 +40,16 @@ func (s *Share) Publish(ctx context.Context, events ...eventbus.Event) error {
 	return err
 }
 
+// Send is that of the bus; it is not counted.
+func (s *Share) Send(ctx context.Context, queue string, events ...eventbus.Event) error {
+	return s.bus.Send(ctx, queue, events...)
+}
+
+// Patterns is that of the bus.
+func (s *Share) Patterns(ctx context.Context, queue string) ([]string, error) {
+	return s.bus.Patterns(ctx, queue)
+}
+
 // Subscribe is that of the bus.
 func (s *Share) Subscribe(ctx context.Context, q eventbus.Queue, h eventbus.Handler) (eventbus.Subscription, error) {
 	return s.bus.Subscribe(ctx, q, s.count.Observed(h))

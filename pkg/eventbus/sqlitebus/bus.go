@@ -138,7 +138,7 @@ func (b *Bus) Depth(ctx context.Context, queue string) (int, error) {
 	var id, depth int64
 	err := b.db.QueryRowContext(ctx, `SELECT id FROM queue WHERE name = ?`, queue).Scan(&id)
 	if errors.Is(err, sql.ErrNoRows) {
-		return 0, fmt.Errorf("depth of %q: no such queue", queue)
+		err = eventbus.ErrNoQueue
 	}
 	if err != nil {
 		return 0, fmt.Errorf("depth of %q: %w", queue, err)

@@ -11,13 +11,13 @@ import (
 // The columns of a message are called as the attributes of the envelope are.
 const (
 	messageColumnNames = `seq, id, source, type, subject, time, datacontenttype,
-		correlationid, causationid, traceparent, sequence, data`
-	messageColumns = 12
+		correlationid, causationid, traceparent, sequence, data, replayed`
+	messageColumns = 13
 )
 
 func appendColumns(args []any, seq int64, e eventbus.Event) []any {
 	return append(args, seq, e.ID, e.Source, e.Type, e.Subject, eventbus.FormatTime(e.Time), e.ContentType(),
-		e.CorrelationID, e.CausationID, e.TraceParent, e.Sequence, e.Data)
+		e.CorrelationID, e.CausationID, e.TraceParent, e.Sequence, e.Data, e.Replayed)
 }
 
 // errMissing says that the file is not what this program has written. To skip
@@ -32,7 +32,7 @@ func scanDelivery(rows *sql.Rows) (seq, lost int64, d eventbus.Delivery, err err
 	var at string
 	var number sql.NullInt64
 	err = rows.Scan(&lost, &number, &e.ID, &e.Source, &e.Type, &e.Subject, &at, &e.DataContentType,
-		&e.CorrelationID, &e.CausationID, &e.TraceParent, &e.Sequence, &e.Data)
+		&e.CorrelationID, &e.CausationID, &e.TraceParent, &e.Sequence, &e.Data, &e.Replayed)
 	seq = number.Int64
 	if !number.Valid {
 		err = errMissing

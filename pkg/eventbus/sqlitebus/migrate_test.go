@@ -31,7 +31,7 @@ func TestAFileOfVersionOneKeepsEverythingAndIsBroughtUpToDate(t *testing.T) {
 			t.Fatalf("opening %d: %v", opening, err)
 		}
 	}
-	if n := counted(t, path, `PRAGMA user_version`); n != 2 {
+	if n := counted(t, path, `PRAGMA user_version`); n != 3 {
 		t.Errorf("version %d", n)
 	}
 	bus := closing(t, open(t, path))

@@ -71,6 +71,10 @@ var migrations = [...][]string{
 		`INSERT INTO queue (name) SELECT name || '` + eventbus.DeadSuffix + `' FROM queue
 			WHERE name NOT LIKE '%` + eventbus.DeadSuffix + `' ORDER BY id ON CONFLICT DO NOTHING`,
 	},
+	// 3. History is told again to one queue, and says so.
+	{
+		`ALTER TABLE message ADD COLUMN replayed INTEGER NOT NULL DEFAULT 0`,
+	},
 }
 
 // prepareSchema creates the tables if the file is new, brings those of an older

@@ -151,11 +151,15 @@ func (s *session) store(ctx context.Context, group []*job) (map[int64]struct{}, 
 			}
 			continue
 		}
-		if j.err = s.routes.check(j.publish); j.err != nil {
+		route, err := s.route(ctx, j)
+		if err != nil {
+			return nil, err
+		}
+		if j.err != nil {
 			continue
 		}
 		for _, event := range j.publish {
-			for _, queue := range s.routes.to(event) {
+			for _, queue := range route(event) {
 				deliveries[queue] = append(deliveries[queue], next)
 			}
 			events = append(events, event)
@@ -178,6 +182,22 @@ func (s *session) store(ctx context.Context, group []*job) (map[int64]struct{}, 
 		}
 	}
 	return touched, nil
+}
+
+// route tells which queues the events of a job go to. What is wrong with the job
+// itself is in its err.
+func (s *session) route(ctx context.Context, j *job) (to func(eventbus.Event) []int64, err error) {
+	if j.to == "" {
+		j.err = s.routes.check(j.publish)
+		return s.routes.to, nil
+	}
+	id, err := queueCalled(ctx, s.conn, j.to)
+	if errors.Is(err, eventbus.ErrNoQueue) {
+		j.err = err
+		return nil, nil
+	}
+	only := []int64{id}
+	return func(eventbus.Event) []int64 { return only }, err
 }
 
 func (s *session) insertMessages(ctx context.Context, first int64, events []eventbus.Event) error {

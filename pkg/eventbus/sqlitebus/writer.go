@@ -40,6 +40,7 @@ type writer struct {
 type job struct {
 	ctx     context.Context
 	publish []eventbus.Event
+	to      string // the one queue that takes them; empty is whichever are bound
 	ack     *ack
 	note    *note
 	alone   func(context.Context, *sql.Conn) error // needs a transaction of its own
