@@ -145,8 +145,8 @@
 //   - An outbox or a relay that died between the bus's confirmation and its own
 //     note of it. It repeats when it is back: within [Options.Retention], 30 days,
 //     or whatever outlasts the longest time your publishers stay down.
-//   - A backup of a publisher's database that is put back; the same. An outbox
-//     keeps what it sent for 7 days, which is why [MinRetention] is no less.
+//   - A backup of a publisher's database that is put back; the same, which is why
+//     [MinRetention] is a week.
 //   - The broker's queue of dead letters. Nothing from there is handled, known or
 //     not: a person decides.
 //   - A person's redrive: held and parked events stay known without a limit.

@@ -20,8 +20,7 @@ import (
 //go:embed migrations
 var migrations embed.FS
 
-// MinRetention is the least time for which handled events stay known: as long
-// as an outbox can publish them again.
+// MinRetention is the least time for which handled events stay known.
 const MinRetention = 7 * 24 * time.Hour
 
 // Options tune an [Inbox]. The zero value is right for a service.

@@ -21,6 +21,9 @@ type dialect interface {
 	// in is a condition that a number is in a list, which comes as the arguments
 	// from the given place on.
 	in(place int, list []int64) (condition string, args []any)
+	// mark is the statement that notes the rows with the numbers seqs as sent at
+	// a time, and numbers their announcements on, in that order.
+	mark(at int64, seqs []int64) (statement string, args []any)
 	// suspect throws away idle connections: one of them leads nowhere.
 	suspect(db sqldb.DB)
 }

@@ -59,8 +59,13 @@
 // Polling, every [Options.Poll], stands behind both. With Capture the commit
 // itself is the wake-up, wherever it happens.
 //
-// Rows that were sent stay for [Options.Retention], for [Outbox.Trace], and are
-// removed in batches.
+// # History
+//
+// Rows that were sent stay, each with the number of its announcement, for ever
+// or for [Options.Retention]: they are the service's history, which
+// [Outbox.History] tells again to one consumer (package replay), and what
+// [Outbox.Trace] shows. One process marks at a time, fenced, so the numbers of
+// announcements become visible in their order, and a reader can go on from one.
 //
 // # Change data capture
 //

@@ -54,8 +54,9 @@ type Options struct {
 	// LeaseTTL is how long publishing stands still after the active process was
 	// killed; the default is 5 s.
 	LeaseTTL time.Duration
-	// Retention is how long rows that were sent stay for tracing; the default
-	// is 7 days.
+	// Retention is how long rows that were sent stay: they are the history that
+	// [Outbox.History] gives, and what [Outbox.Trace] shows. The default, 0, is
+	// for ever.
 	Retention time.Duration
 
 	// Slot names the replication slot and the publication of [Capture]; the
@@ -87,7 +88,6 @@ func (o Options) withDefaults() Options {
 	o.PublishTimeout = cmp.Or(o.PublishTimeout, 30*time.Second)
 	o.StatementTimeout = cmp.Or(o.StatementTimeout, 10*time.Second)
 	o.LeaseTTL = cmp.Or(o.LeaseTTL, 5*time.Second)
-	o.Retention = cmp.Or(o.Retention, 7*24*time.Hour)
 	o.SlotEvery = cmp.Or(o.SlotEvery, 10*time.Second)
 	o.SlotWarn = cmp.Or(o.SlotWarn, 1<<30)
 	o.SlotMax = cmp.Or(o.SlotMax, 4<<30)

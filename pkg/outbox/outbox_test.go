@@ -467,14 +467,17 @@ func TestOldRowsAreForgottenAndParkedOnesAreNot(t *testing.T) {
 		add(t, db, o, append(events, event("parked", "a"))...)
 		waitSent(t, o)
 		stop()
-		sqldbtest.Exec(t, db, `UPDATE outbox SET sent_at = 1 WHERE sent_at IS NOT NULL`)
-		sqldbtest.Exec(t, db, `UPDATE outbox SET parked_at = 1 WHERE parked_at IS NOT NULL`)
 		add(t, db, o, event("new", "a"))
-		start(t, o)
+		stop = w.start(t, o)
+		waitSent(t, o)
+		stop()
+		sqldbtest.Exec(t, db, `UPDATE outbox SET sent_at = 1 WHERE id LIKE 'old%'`)
+		sqldbtest.Exec(t, db, `UPDATE outbox SET parked_at = 1 WHERE parked_at IS NOT NULL`)
+		w.quick.Retention = time.Hour
+		w.start(t, newOutbox(t, db, bus, w.quick))
 		eventually(t, "the old rows went", func() bool {
 			return sqldbtest.Count(t, db, `SELECT count(*) FROM outbox WHERE id LIKE 'old%'`) == 0
 		})
-		waitSent(t, o)
 		if n := sqldbtest.Count(t, db, `SELECT count(*) FROM outbox`); n != 2 {
 			t.Errorf("%d rows are left, want the new one and the parked one", n)
 		}

@@ -213,21 +213,21 @@ func (o *Outbox) setAsked(at time.Time) {
 	o.asked = at
 }
 
-// mark notes that the bus has the rows. If this does not commit they are
+// mark notes that the bus has the rows, and as which announcements: there is one
+// who marks, fenced, so these numbers become visible in their order. If this does not commit they are
 // published again, under the same ids.
 func (o *Outbox) mark(ctx context.Context, epoch int64, rows []pending) error {
 	seqs := make([]int64, len(rows))
 	for i, row := range rows {
 		seqs[i] = row.seq
 	}
-	in, list := o.dialect.in(2, seqs)
-	args := append([]any{sqldb.Micros(time.Now())}, list...)
+	statement, args := o.dialect.mark(sqldb.Micros(time.Now()), seqs)
 	err := o.ask(ctx, func(ctx context.Context) error {
 		return o.db.Update(ctx, func(tx sqldb.Tx) error {
 			if err := sqldb.Fence(ctx, tx, leaseName, epoch); err != nil {
 				return err
 			}
-			tx.Queue(`UPDATE outbox SET sent_at = $1 WHERE seq `+in, args...) // goes with the commit
+			tx.Queue(statement, args...) // goes with the commit
 			return nil
 		})
 	})

@@ -22,6 +22,13 @@ func (postgres) in(place int, list []int64) (condition string, args []any) {
 	return fmt.Sprintf("= ANY($%d::bigint[])", place), []any{list}
 }
 
+func (postgres) mark(at int64, seqs []int64) (statement string, args []any) {
+	return `UPDATE outbox SET sent_at = $1, announced = COALESCE(outbox.announced, before.last + place.n)
+		FROM unnest($2::bigint[]) WITH ORDINALITY AS place (seq, n),
+			(SELECT COALESCE(max(announced), 0) AS last FROM outbox WHERE announced IS NOT NULL) AS before
+		WHERE outbox.seq = place.seq`, []any{at, seqs}
+}
+
 func (postgres) suspect(db sqldb.DB) {
 	if pool, ok := sqldb.Pool(db); ok {
 		pool.Reset()

@@ -2,6 +2,7 @@ package outbox
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 
 	"orderflow/pkg/outbox/internal/capture"
@@ -34,6 +35,17 @@ func (sqlite) in(place int, list []int64) (condition string, args []any) {
 		return "IN ()", nil // which is false, and its opposite true: SQLite's own
 	}
 	return "IN " + sqldb.List(place, len(list)), args
+}
+
+func (sqlite) mark(at int64, seqs []int64) (statement string, args []any) {
+	list, err := json.Marshal(seqs)
+	if err != nil {
+		panic(err) // numbers can always be written
+	}
+	return `UPDATE outbox SET sent_at = $1, announced = COALESCE(outbox.announced, before.last + place.key + 1)
+		FROM json_each($2) AS place,
+			(SELECT COALESCE(max(announced), 0) AS last FROM outbox WHERE announced IS NOT NULL) AS before
+		WHERE outbox.seq = place.value`, []any{at, string(list)}
 }
 
 func (sqlite) suspect(sqldb.DB) {}

@@ -1,0 +1,77 @@
+package outbox
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"orderflow/pkg/eventbus"
+	"orderflow/pkg/sqldb"
+)
+
+// historyPage is how many events of the history are in memory at once.
+const historyPage = 1000
+
+// History is what an outbox has announced, in the order of the announcements,
+// for package replay. A position is the number of an announcement, from 1.
+type History struct{ o *Outbox }
+
+// History returns the history of this outbox, as far as [Options.Retention] goes
+// back.
+func (o *Outbox) History() History { return History{o} }
+
+// End returns the position of the last announcement, once everything that is
+// committed now has been announced, or parked: until then it waits, for as long
+// as ctx allows. So what is not announced up to there will be announced after
+// this call.
+func (h History) End(ctx context.Context) (end int64, err error) {
+	var last int64
+	if err := h.o.db.QueryRow(ctx, `SELECT COALESCE(max(seq), 0) FROM outbox WHERE `+unsent).Scan(&last); err != nil {
+		return 0, fmt.Errorf("end of the history: %w", err)
+	}
+	for waiting := 1; ; {
+		err := h.o.db.QueryRow(ctx, `SELECT count(*) FROM (SELECT 1 FROM outbox WHERE `+unsent+` AND seq <= $1 LIMIT 1) AS waiting`, last).Scan(&waiting)
+		if err != nil {
+			return 0, fmt.Errorf("end of the history: %w", err)
+		}
+		if waiting == 0 {
+			break
+		}
+		if err := pause(ctx, 50*time.Millisecond, nil); err != nil {
+			return 0, fmt.Errorf("end of the history: events are still to be announced: %w", err)
+		}
+	}
+	if err := h.o.db.QueryRow(ctx, `SELECT COALESCE(max(announced), 0) FROM outbox WHERE announced IS NOT NULL`).Scan(&end); err != nil {
+		return 0, fmt.Errorf("end of the history: %w", err)
+	}
+	return end, nil
+}
+
+// Read hands the announcements behind position after, up to end, to handle, page
+// by page. position is where the page ends. It returns the first error of handle.
+func (h History) Read(
+	ctx context.Context, after, end int64, handle func(ctx context.Context, events []eventbus.Event, position int64) error,
+) error {
+	for after < end {
+		rows, err := h.o.db.Query(ctx, `SELECT announced, `+eventColumns+` FROM outbox
+			WHERE announced > $1 AND announced <= $2 ORDER BY announced LIMIT $3`, after, end, historyPage)
+		if err != nil {
+			return fmt.Errorf("read the history: %w", err)
+		}
+		page, err := sqldb.Collect(rows, scanPending)
+		if err != nil {
+			return fmt.Errorf("read the history: %w", err)
+		}
+		events := make([]eventbus.Event, len(page))
+		for i, row := range page {
+			events[i], after = row.event, row.seq // scanned in place of it: the number of the announcement
+		}
+		if len(page) < historyPage {
+			after = end // the rest is not there any more
+		}
+		if err := handle(ctx, events, after); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,99 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"orderflow/pkg/es"
+	"orderflow/pkg/eventbus"
+)
+
+// History is what a relay has announced, in the order of the log, for package
+// replay: the log, translated again. Translating is pure, so these are the same
+// events under the same ids. A position is one of the log.
+type History struct{ r *Relay }
+
+// History returns the history of this relay, from the beginning of the log.
+func (r *Relay) History() History { return History{r} }
+
+// End returns the position up to which everything is announced, once that is no
+// less than where the log ends now: until then it waits, for as long as ctx
+// allows, whichever process announces. So what is committed behind it is
+// announced after this call.
+func (h History) End(ctx context.Context) (int64, error) {
+	end, err := h.r.config.Store.End(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("end of the history: %w", err)
+	}
+	for {
+		at, err := h.r.checkpoint(ctx)
+		if err != nil {
+			return 0, fmt.Errorf("end of the history: %w", err)
+		}
+		if at >= end {
+			return int64(end), nil //nolint:gosec // below 2^63
+		}
+		timer := time.NewTimer(50 * time.Millisecond)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return 0, fmt.Errorf("end of the history: the relay is at %d of %d: %w", at, end, ctx.Err())
+		}
+	}
+}
+
+var errAtEnd = errors.New("at the end of what was asked for")
+
+// Read hands what announces the events behind position after, up to end, to
+// handle, a piece of the log at a time; there may be nothing in one. position is
+// where it ends. An event that cannot be announced is left out, as it was left
+// out then, and told to the log; an error of Translate that is temporary
+// ([Config.Temporary]) and the first error of handle are returned.
+func (h History) Read(
+	ctx context.Context, after, end int64, handle func(ctx context.Context, events []eventbus.Event, position int64) error,
+) error {
+	if after >= end {
+		return nil
+	}
+	from, to := es.Position(after), es.Position(end) //nolint:gosec // positions are below 2^63
+	err := h.r.config.Store.Follow(ctx, from, h.r.config.Prefixes, func(ctx context.Context, batch es.Batch) error {
+		for len(batch.Events) > 0 && batch.Events[len(batch.Events)-1].Position > to {
+			batch.Events = batch.Events[:len(batch.Events)-1]
+		}
+		events, err := h.again(ctx, batch.Events)
+		if err != nil {
+			return err
+		}
+		if err := handle(ctx, events, int64(min(batch.Position, to))); err != nil { //nolint:gosec // below 2^63
+			return err
+		}
+		if batch.Position >= to {
+			return errAtEnd
+		}
+		return nil
+	})
+	if errors.Is(err, errAtEnd) {
+		return nil
+	}
+	return err
+}
+
+// again translates a piece of the log once more.
+func (h History) again(ctx context.Context, batch []es.Recorded) ([]eventbus.Event, error) {
+	announcements, failed, err := h.r.translateAll(ctx, batch)
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range failed {
+		h.r.config.Log.WarnContext(ctx, "an event that cannot be announced is missing in the history that is told again",
+			"id", p.ID, "stream", p.Stream, "revision", p.Revision, "type", p.Type, "error", p.Reason)
+	}
+	events := make([]eventbus.Event, 0, len(announcements))
+	for _, a := range announcements {
+		events = append(events, a.events...)
+	}
+	return events, nil
+}
