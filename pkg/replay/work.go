@@ -73,12 +73,12 @@ func (r *Replays) follow(ctx context.Context, epoch int64, job Job) error {
 			return err
 		}
 	}
-	stages, ctx := errgroup.WithContext(ctx)
+	stages, inside := errgroup.WithContext(ctx)
 	stages.Go(func() error {
 		defer close(w.pages)
-		return r.source.Read(ctx, w.job.Position, w.job.End, w.read)
+		return r.source.Read(inside, job.Position, w.job.End, w.read)
 	})
-	stages.Go(func() error { return w.send(ctx) })
+	stages.Go(func() error { return w.send(inside) })
 	if err := stages.Wait(); err != nil {
 		return err
 	}

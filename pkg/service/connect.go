@@ -2,6 +2,7 @@ package service
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/url"
@@ -88,7 +89,10 @@ func (s *Service) Outbox(db sqldb.DB, bus eventbus.Publisher) *outbox.Outbox {
 	if s.settings.Outbox == outbox.Capture && db.Dialect() != sqldb.Postgres {
 		s.refuse("OUTBOX", fmt.Errorf("%s needs PostgreSQL as DATABASE_URL", outbox.Capture))
 	}
-	return outbox.New(db, bus, s.Log, outbox.Options{Reader: s.settings.Outbox})
+	if s.settings.OutboxKeep < 0 {
+		s.refuse("OUTBOX_KEEP", errors.New("is less than nothing"))
+	}
+	return outbox.New(db, bus, s.Log, outbox.Options{Reader: s.settings.Outbox, Retention: s.settings.OutboxKeep})
 }
 
 // EventStore is the event store, EVENTSTORE_URL. It need not be there yet.

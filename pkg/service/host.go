@@ -46,6 +46,9 @@ type Settings struct {
 	// Outbox is how the outbox is read: poll, or cdc, which needs PostgreSQL with
 	// wal_level = logical; see package outbox.
 	Outbox outbox.Reader `env:"OUTBOX" envDefault:"poll"`
+	// OutboxKeep is how long events stay in the outbox after they were sent, as the
+	// history that a consumer can be told again; 0 is for ever.
+	OutboxKeep time.Duration `env:"OUTBOX_KEEP" envDefault:"0"`
 	// LogLevel is DEBUG, INFO, WARN or ERROR.
 	LogLevel slog.Level `env:"LOG_LEVEL" envDefault:"INFO"`
 	// StopWithin is how long requests and deliveries under way may take to finish

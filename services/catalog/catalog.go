@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"orderflow/pkg/outbox"
+	"orderflow/pkg/replay"
 	"orderflow/pkg/service"
 	"orderflow/services/catalog/internal/products"
 )
@@ -22,8 +23,9 @@ func Run(ctx context.Context, host service.Host) error {
 	out := svc.Outbox(db, bus)
 	store := products.New(db, out)
 
-	svc.Migrate(db, products.Migrations(), outbox.Migrate)
+	svc.Migrate(db, products.Migrations(), outbox.Migrate, replay.Migrate)
 	svc.Publish(out)
+	svc.ReplayHistory(db, bus, out.History())
 
 	products.Serve(svc, store)
 	svc.ServeTrace() // orders leave no trace here

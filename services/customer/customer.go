@@ -10,6 +10,7 @@ import (
 
 	"orderflow/pkg/es"
 	"orderflow/pkg/relay"
+	"orderflow/pkg/replay"
 	"orderflow/pkg/service"
 	"orderflow/services/customer/internal/announce"
 	"orderflow/services/customer/internal/domain"
@@ -31,7 +32,7 @@ func Run(ctx context.Context, host service.Host) error {
 	if err := svc.Refused(); err != nil {
 		return err
 	}
-	svc.Migrate(db, migrations, relay.Migrate)
+	svc.Migrate(db, migrations, relay.Migrate, replay.Migrate)
 
 	codec := stored.Codec{Sealer: vault.New(db)}
 	customers := es.NewRepository(store, "customer", codec, domain.Apply)
@@ -43,6 +44,7 @@ func Run(ctx context.Context, host service.Host) error {
 		Log:       svc.Log,
 	})
 	svc.Relay(announcer)
+	svc.ReplayHistory(db, bus, announcer.History())
 
 	api := &web.API{Customers: customers, Announced: announcer.Newest}
 	api.Register(svc)

@@ -5,6 +5,7 @@ import (
 
 	"orderflow/pkg/inbox"
 	"orderflow/pkg/outbox"
+	"orderflow/pkg/replay"
 	"orderflow/pkg/service"
 	"orderflow/services/dispatch/internal/shipments"
 )
@@ -25,8 +26,9 @@ func Run(ctx context.Context, host service.Host) error {
 	store := shipments.New(db, out)
 	store.Listen(in)
 
-	svc.Migrate(db, shipments.Migrations(), inbox.Migrate, outbox.Migrate)
+	svc.Migrate(db, shipments.Migrations(), inbox.Migrate, outbox.Migrate, replay.Migrate)
 	svc.Publish(out)
+	svc.ReplayHistory(db, bus, out.History())
 	shown := svc.Consume(bus, in)
 
 	shipments.Serve(svc, store, shown)

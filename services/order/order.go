@@ -23,6 +23,7 @@ import (
 	"orderflow/pkg/es/snapshot"
 	"orderflow/pkg/inbox"
 	"orderflow/pkg/relay"
+	"orderflow/pkg/replay"
 	"orderflow/pkg/service"
 	"orderflow/pkg/sqldb"
 	"orderflow/services/order/internal/announce"
@@ -52,7 +53,7 @@ func Run(ctx context.Context, host service.Host) error {
 	if err := svc.Refused(); err != nil {
 		return err
 	}
-	svc.Migrate(db, migrations, sqldb.MigrateLease, inbox.Migrate, relay.Migrate, snapshot.Migrate)
+	svc.Migrate(db, migrations, sqldb.MigrateLease, inbox.Migrate, relay.Migrate, snapshot.Migrate, replay.Migrate)
 
 	orders := es.NewRepository(store, "order", stored.Codec{}, domain.Apply).
 		WithSnapshots(es.Snapshots[domain.Order]{Store: snapshot.New(db), Codec: stored.States{}, Log: svc.Log})
@@ -81,6 +82,7 @@ func Run(ctx context.Context, host service.Host) error {
 		Translate: announce.Translate, Log: svc.Log,
 	})
 	svc.Relay(announcer)
+	svc.ReplayHistory(db, bus, announcer.History())
 
 	api := &web.API{
 		Orders: orders, Store: store, Copies: prices, Listing: list, Processes: manager,

@@ -5,6 +5,7 @@ import (
 
 	"orderflow/pkg/inbox"
 	"orderflow/pkg/outbox"
+	"orderflow/pkg/replay"
 	"orderflow/pkg/service"
 	"orderflow/services/packing/internal/jobs"
 )
@@ -25,8 +26,9 @@ func Run(ctx context.Context, host service.Host) error {
 	store := jobs.New(db, out)
 	store.Listen(in)
 
-	svc.Migrate(db, jobs.Migrations(), inbox.Migrate, outbox.Migrate)
+	svc.Migrate(db, jobs.Migrations(), inbox.Migrate, outbox.Migrate, replay.Migrate)
 	svc.Publish(out)
+	svc.ReplayHistory(db, bus, out.History())
 	shown := svc.Consume(bus, in)
 
 	jobs.Serve(svc, store, shown)
