@@ -6,6 +6,7 @@
 //	orderflow demo      the story of four orders, told by the services that saw them
 //	orderflow load      how fast it is here
 //	orderflow deadletters list|show|redrive|discard     events that wait for a person
+//	orderflow replay --to SERVICE                       history, told again to one consumer
 //
 // A command that cannot do its work ends with exit code 1 and one line that says what to change; a command line that
 // makes no sense ends with 2.

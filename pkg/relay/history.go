@@ -18,31 +18,60 @@ type History struct{ r *Relay }
 // History returns the history of this relay, from the beginning of the log.
 func (r *Relay) History() History { return History{r} }
 
-// End returns the position up to which everything is announced, once that is no
-// less than where the log ends now: until then it waits, for as long as ctx
-// allows, whichever process announces. So what is committed behind it is
-// announced after this call.
+// End returns where the log ends now, once everything up to there is announced:
+// until then it waits, for as long as ctx allows, whichever process announces.
+// So what is committed behind it is announced after this call.
 func (h History) End(ctx context.Context) (int64, error) {
 	end, err := h.r.config.Store.End(ctx)
 	if err != nil {
 		return 0, fmt.Errorf("end of the history: %w", err)
 	}
-	for {
-		at, err := h.r.checkpoint(ctx)
-		if err != nil {
-			return 0, fmt.Errorf("end of the history: %w", err)
-		}
-		if at >= end {
-			return int64(end), nil //nolint:gosec // below 2^63
-		}
+	at, err := h.r.checkpoint(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("end of the history: %w", err)
+	}
+	// The checkpoint may stand still for a while before events of other streams.
+	last, err := h.last(ctx, at, end)
+	if err != nil {
+		return 0, fmt.Errorf("end of the history: %w", err)
+	}
+	for at < last {
 		timer := time.NewTimer(50 * time.Millisecond)
 		select {
 		case <-timer.C:
 		case <-ctx.Done():
 			timer.Stop()
-			return 0, fmt.Errorf("end of the history: the relay is at %d of %d: %w", at, end, ctx.Err())
+			return 0, fmt.Errorf("end of the history: the relay is at %d, and there are events up to %d: %w", at, last, ctx.Err())
+		}
+		if at, err = h.r.checkpoint(ctx); err != nil {
+			return 0, fmt.Errorf("end of the history: %w", err)
 		}
 	}
+	return int64(end), nil //nolint:gosec // below 2^63
+}
+
+// last is the position of the last event to be announced behind after, up to
+// end, or after.
+func (h History) last(ctx context.Context, after, end es.Position) (es.Position, error) {
+	if after >= end {
+		return after, nil
+	}
+	last := after
+	err := h.r.config.Store.Follow(ctx, after, h.r.config.Prefixes, func(_ context.Context, batch es.Batch) error {
+		for _, recorded := range batch.Events {
+			if recorded.Position <= end {
+				last = recorded.Position
+			}
+		}
+		if batch.Position >= end {
+			return errAtEnd
+		}
+		return nil
+	})
+	if !errors.Is(err, errAtEnd) {
+		return 0, err
+	}
+	return last, nil
 }
 
 var errAtEnd = errors.New("at the end of what was asked for")

@@ -210,6 +210,13 @@ func (b *fakeBus) Publish(ctx context.Context, events ...eventbus.Event) error {
 	return nil
 }
 
+// all is everything that was published.
+func (b *fakeBus) all() []eventbus.Event {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Clone(b.events)
+}
+
 func (b *fakeBus) set(change func()) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
