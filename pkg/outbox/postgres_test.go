@@ -119,6 +119,7 @@ func TestRemovingSentRowsKeepsNobodyWaiting(t *testing.T) {
 	eachPostgres(t, func(t *testing.T, w *world) {
 		bus := &fakeBus{}
 		options := w.quick
+		options.Retention = time.Hour
 		options.StatementTimeout = time.Hour // time must not be what lets publishing go on
 		o := newOutbox(t, w.db, bus, options)
 		stop := w.start(t, o)
@@ -126,9 +127,10 @@ func TestRemovingSentRowsKeepsNobodyWaiting(t *testing.T) {
 		waitSent(t, o)
 		stop()
 		sqldbtest.Exec(t, w.db, `INSERT INTO outbox (id, source, type, subject, time, content_type, data, correlation_id, causation_id,
-				trace_parent, sequence, request, requested_at, added_at, sent_at)
+				trace_parent, sequence, request, requested_at, added_at, sent_at, announced)
 			SELECT 'old-' || n, source, type, subject, time, content_type, data, correlation_id, causation_id,
-				trace_parent, sequence, request, requested_at, added_at, 1 FROM outbox, generate_series(1, 5000) AS n`)
+				trace_parent, sequence, request, requested_at, added_at, 1, n + 1 FROM outbox, generate_series(1, 5000) AS n`)
+		sqldbtest.Exec(t, w.db, `UPDATE outbox SET sent_at = 1`)
 		locked, release, released := make(chan struct{}), make(chan struct{}), make(chan error)
 		go func() {
 			released <- w.db.Update(t.Context(), func(tx sqldb.Tx) error {

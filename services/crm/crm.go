@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"orderflow/pkg/inbox"
+	"orderflow/pkg/rebuild"
 	"orderflow/pkg/service"
 	"orderflow/pkg/sqldb"
 	"orderflow/services/crm/internal/mailer"
@@ -29,8 +30,9 @@ func Run(ctx context.Context, host service.Host) error {
 	in := inbox.New(db, "crm", svc.Log, inbox.Options{})
 	store.Listen(in)
 
-	svc.Migrate(db, story.Migrations(), inbox.Migrate, sqldb.MigrateLease)
+	svc.Migrate(db, story.Migrations(), inbox.Migrate, sqldb.MigrateLease, rebuild.Migrate)
 	shown := svc.Consume(bus, in)
+	svc.RebuildModel(db, story.Model(bus, svc.Log, svc.MigrateBeside(story.Migrations(), inbox.Migrate)), "crm"+rebuild.QueueSuffix)
 	if server.Configured() {
 		sender := mailer.New(db, store, server, svc.Log, mailer.Options{})
 		svc.Loop("mailer", sender.Run)

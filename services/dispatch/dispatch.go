@@ -29,6 +29,7 @@ func Run(ctx context.Context, host service.Host) error {
 	svc.Migrate(db, shipments.Migrations(), inbox.Migrate, outbox.Migrate, replay.Migrate)
 	svc.Publish(out)
 	svc.ReplayHistory(db, bus, out.History())
+	svc.RefuseRebuild("dispatch has no read model: a shipment holds what a person decided, which is state, and no event tells it to dispatch")
 	shown := svc.Consume(bus, in)
 
 	shipments.Serve(svc, store, shown)

@@ -22,6 +22,7 @@ import (
 	"orderflow/pkg/es"
 	"orderflow/pkg/es/snapshot"
 	"orderflow/pkg/inbox"
+	"orderflow/pkg/rebuild"
 	"orderflow/pkg/relay"
 	"orderflow/pkg/replay"
 	"orderflow/pkg/service"
@@ -53,13 +54,14 @@ func Run(ctx context.Context, host service.Host) error {
 	if err := svc.Refused(); err != nil {
 		return err
 	}
-	svc.Migrate(db, migrations, sqldb.MigrateLease, inbox.Migrate, relay.Migrate, snapshot.Migrate, replay.Migrate)
+	svc.Migrate(db, migrations, sqldb.MigrateLease, inbox.Migrate, relay.Migrate, snapshot.Migrate, replay.Migrate, rebuild.Migrate)
 
 	orders := es.NewRepository(store, "order", stored.Codec{}, domain.Apply).
 		WithSnapshots(es.Snapshots[domain.Order]{Store: snapshot.New(db), Codec: stored.States{}, Log: svc.Log})
 	prices := copies.New(db)
 	list := listing.New(db, store, svc.Log)
 	svc.Loop("order list", list.Run)
+	svc.RebuildModel(db, listing.Model(store, svc.Log, svc.MigrateBeside(migrations, sqldb.MigrateLease)), "")
 
 	in := inbox.New(db, "order", svc.Log, inbox.Options{
 		Outage: func(err error) bool { return errors.Is(err, es.ErrUnavailable) },

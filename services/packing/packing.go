@@ -29,6 +29,7 @@ func Run(ctx context.Context, host service.Host) error {
 	svc.Migrate(db, jobs.Migrations(), inbox.Migrate, outbox.Migrate, replay.Migrate)
 	svc.Publish(out)
 	svc.ReplayHistory(db, bus, out.History())
+	svc.RefuseRebuild("packing has no read model: a job holds what a packer decided, which is state, and no event tells it to packing")
 	shown := svc.Consume(bus, in)
 
 	jobs.Serve(svc, store, shown)

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"orderflow/pkg/inbox"
+	"orderflow/pkg/rebuild"
 	"orderflow/pkg/service"
 	"orderflow/services/reporting/internal/figures"
 )
@@ -25,10 +26,11 @@ func Run(ctx context.Context, host service.Host) error {
 	store.Listen(in)
 	live := figures.NewLive(store)
 
-	svc.Migrate(db, figures.Migrations(), inbox.Migrate)
+	svc.Migrate(db, figures.Migrations(), inbox.Migrate, rebuild.Migrate)
 	shown := svc.Consume(bus, in)
 	svc.Loop("totals", store.KeepTotals)
 	svc.Loop("live figures", live.Run)
+	svc.RebuildModel(db, store.Model(bus, svc.Log, svc.MigrateBeside(figures.Migrations(), inbox.Migrate)), "reporting"+rebuild.QueueSuffix)
 
 	figures.Serve(svc, store, shown)
 	svc.Router.Get("/live", live.ServeHTTP)

@@ -164,7 +164,7 @@ func Describe(r client.Replay) string {
 		line += fmt.Sprintf(", %.0f a second", r.PerSecond)
 	}
 	if r.Status == "running" && r.LeftSeconds > 0 {
-		line += fmt.Sprintf(", %s left", (time.Duration(r.LeftSeconds * float64(time.Second))).Round(time.Second))
+		line += fmt.Sprintf(", %s left", time.Duration(r.LeftSeconds*float64(time.Second)).Round(time.Second))
 	}
 	if r.Reason != "" {
 		line += " (" + r.Reason + ")"

@@ -10,6 +10,6 @@
 // An event that cannot be read, such as one of a version this program is too
 // old for, stops only the row of its own order, which stays as it was before,
 // and says so once in the log. Removing the checkpoint (table
-// order_list_checkpoint) makes a program that can read it catch up on such rows;
-// removing the rows as well builds the list anew.
+// order_list_checkpoint) makes a program that can read it catch up on such rows.
+// The list is built anew beside the live one by package rebuild ([Model]).
 package listing

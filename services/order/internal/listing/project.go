@@ -51,7 +51,7 @@ func prefixes() []string { return []string{"order-"} }
 // not work (an error; call it again).
 func (l *Listing) Run(ctx context.Context) error {
 	err := l.lease.Run(ctx, func(ctx context.Context, epoch int64) error {
-		at, err := l.checkpoint(ctx)
+		at, err := checkpoint(ctx, l.db)
 		if err != nil {
 			return err
 		}
@@ -71,10 +71,10 @@ func (l *Listing) Run(ctx context.Context) error {
 	return err
 }
 
-// checkpoint is the position up to which the log is in the list.
-func (l *Listing) checkpoint(ctx context.Context) (es.Position, error) {
+// checkpoint is the position up to which the log is in a list.
+func checkpoint(ctx context.Context, q sqldb.Querier) (es.Position, error) {
 	var at int64
-	err := l.db.QueryRow(ctx, `SELECT position FROM order_list_checkpoint WHERE name = $1`, name).Scan(&at)
+	err := q.QueryRow(ctx, `SELECT position FROM order_list_checkpoint WHERE name = $1`, name).Scan(&at)
 	if err != nil && !errors.Is(err, sqldb.ErrNoRows) {
 		return 0, fmt.Errorf("checkpoint of the list of orders: %w", err)
 	}

@@ -1,0 +1,274 @@
+package rebuild
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+	"golang.org/x/sync/errgroup"
+
+	"orderflow/pkg/eventbus"
+	"orderflow/pkg/inbox"
+	"orderflow/pkg/sqldb"
+)
+
+// QueueSuffix ends the name of the queue that fills a new model: replays go to
+// <service>.rebuild.
+const QueueSuffix = ".rebuild"
+
+// stopWithin is how long a batch under way may take when filling stops.
+const stopWithin = 10 * time.Second
+
+// batchSize is what one transaction of the inbox takes.
+const batchSize = 500
+
+// FromBus fills a model from the bus. in is the inbox over the new place, with
+// the handlers of the service, under the name of its consumer; also are loops of
+// the model itself that go on beside it.
+func FromBus(bus eventbus.Bus, consumer string, in *inbox.Inbox, db sqldb.DB, also ...func(context.Context) error) Feed {
+	return &busFeed{bus: bus, consumer: consumer, in: in, db: db, also: also}
+}
+
+type busFeed struct {
+	bus      eventbus.Bus
+	consumer string
+	in       *inbox.Inbox
+	db       sqldb.DB
+	also     []func(context.Context) error
+	// covered is up to when the live inbox has nothing that the new one lacks.
+	covered int64
+	marks   sync.Map // of the ids of marks that were sent: whether they have come
+}
+
+func (f *busFeed) queue() eventbus.Queue {
+	return eventbus.Queue{Name: f.consumer + QueueSuffix, Patterns: f.in.Patterns(), BatchSize: batchSize}
+}
+
+// Run consumes the queue. From when that is bound, nothing is missed.
+func (f *busFeed) Run(ctx context.Context, filling func()) error {
+	subscription, err := f.bus.Subscribe(ctx, f.queue(), f.handle)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopWithin)
+		defer cancel()
+		_ = subscription.Close(stop) // what it had is delivered again
+	}()
+	filling()
+	loops, ctx := errgroup.WithContext(ctx)
+	for _, loop := range append(f.also, f.in.Run) {
+		loops.Go(func() error {
+			err := loop(ctx)
+			if err == nil && ctx.Err() == nil {
+				err = errors.New("a loop ended by itself")
+			}
+			return err
+		})
+	}
+	return loops.Wait()
+}
+
+// handle takes in what comes, and notes the marks that are behind it.
+func (f *busFeed) handle(ctx context.Context, batch []eventbus.Delivery) error {
+	if err := f.in.Handle(ctx, batch); err != nil {
+		return err
+	}
+	for _, d := range batch {
+		f.marks.CompareAndSwap(d.Event.ID, false, true)
+	}
+	return nil
+}
+
+// Mark puts an event that nobody handles at the end of the queue: a queue does
+// not tell what is on its way from it.
+func (f *busFeed) Mark(ctx context.Context) (passed func() bool, err error) {
+	id := uuid.NewString()
+	f.marks.Store(id, false)
+	err = f.bus.Send(ctx, f.queue().Name, eventbus.Event{
+		ID: id, Source: "/orderflow/" + f.consumer, Type: f.consumer + ".events.rebuild_mark.v1", Subject: id, Time: time.Now().UTC(),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return func() bool { come, _ := f.marks.Load(id); return come == true }, nil
+}
+
+// Remove removes the queue with what is in it.
+func (f *busFeed) Remove(ctx context.Context) error {
+	_, err := f.bus.Depth(ctx, f.queue().Name)
+	if errors.Is(err, eventbus.ErrNoQueue) {
+		return nil
+	}
+	nothing := func(ctx context.Context, _ []eventbus.Delivery) error { <-ctx.Done(); return ctx.Err() }
+	subscription, err := f.bus.Subscribe(ctx, f.queue(), nothing)
+	if err != nil {
+		return err
+	}
+	at, cancel := context.WithCancel(ctx)
+	cancel() // nothing that is in it is waited for
+	_ = subscription.Close(at)
+	return subscription.Unsubscribe(ctx)
+}
+
+// clocks is by how much those of two processes of a service may differ, together
+// with how long a transaction takes that notes an event as handled.
+const clocks = time.Minute
+
+// pageSize is how many events are asked about at once.
+const pageSize = 500
+
+// known is an event that an inbox has.
+type known struct {
+	id, subject string
+	handledAt   int64
+	at          int64 // when it happened
+}
+
+// Covers looks for events that the live inbox has handled since the rebuild
+// began: what it had before, history has.
+func (f *busFeed) Covers(ctx context.Context, live sqldb.Querier, since int64) (lacks string, err error) {
+	held, _, err := f.in.Backlog(ctx)
+	if err != nil {
+		return "", err
+	}
+	if held > 0 {
+		return fmt.Sprintf("%d events are tried again", held), nil
+	}
+	last := known{handledAt: max(since, f.covered) - clocks.Microseconds()}
+	for {
+		page, err := f.read(ctx, live, `AND (handled_at, id) > ($2, $3) ORDER BY handled_at, id LIMIT $4`, last.handledAt, last.id, pageSize)
+		if err != nil {
+			return "", err
+		}
+		if len(page) == 0 {
+			f.covered = max(f.covered, last.handledAt)
+			return "", nil
+		}
+		last = page[len(page)-1]
+		ids := make([]any, len(page))
+		for i, k := range page {
+			ids[i] = k.id
+		}
+		taken, err := f.read(ctx, f.db, `AND id IN `+sqldb.List(2, len(ids)), ids...)
+		if err != nil {
+			return "", err
+		}
+		has := map[string]bool{}
+		for _, k := range taken {
+			has[k.id] = true
+		}
+		parked, err := f.parked(ctx, ids)
+		if err != nil {
+			return "", err
+		}
+		missing := 0
+		for _, k := range page {
+			if !has[k.id] && !parked[k.id] {
+				missing++
+			}
+		}
+		if missing > 0 {
+			return fmt.Sprintf("%d events that the live model has are on their way", missing), nil
+		}
+	}
+}
+
+// parked tells which events the new model could not take in.
+func (f *busFeed) parked(ctx context.Context, ids []any) (map[string]bool, error) {
+	rows, err := f.db.Query(ctx, `SELECT id FROM inbox_held WHERE consumer = $1 AND status = 'parked' AND id IN `+sqldb.List(2, len(ids)),
+		append([]any{f.consumer}, ids...)...)
+	if err != nil {
+		return nil, err
+	}
+	parked := map[string]bool{}
+	_, err = sqldb.Collect(rows, func(row sqldb.Row) (id string, err error) {
+		err = row.Scan(&id)
+		parked[id] = true
+		return id, err
+	})
+	return parked, err
+}
+
+func (f *busFeed) read(ctx context.Context, q sqldb.Querier, where string, args ...any) ([]known, error) {
+	rows, err := q.Query(ctx, `SELECT id, subject, handled_at, time FROM inbox WHERE consumer = $1 `+where, append([]any{f.consumer}, args...)...)
+	if err != nil {
+		return nil, fmt.Errorf("what inbox %s has: %w", f.consumer, err)
+	}
+	return sqldb.Collect(rows, func(row sqldb.Row) (k known, err error) {
+		return k, row.Scan(&k.id, &k.subject, &k.handledAt, &k.at)
+	})
+}
+
+// InFlight compares what the two inboxes have of each subject. An event that
+// only the new one has may have been forgotten by the live one, which says
+// nothing; so it counts only if it happened after the oldest that is remembered
+// there was handled.
+func (f *busFeed) InFlight(ctx context.Context, live, beside sqldb.Querier, subjects []string, since int64) (map[string]bool, error) {
+	if len(subjects) == 0 {
+		return nil, nil
+	}
+	args := make([]any, len(subjects))
+	for i, subject := range subjects {
+		args[i] = subject
+	}
+	where := `AND subject IN ` + sqldb.List(2, len(args))
+	one, err := f.read(ctx, live, where, args...)
+	if err != nil {
+		return nil, err
+	}
+	other, err := f.read(ctx, beside, where, args...)
+	if err != nil {
+		return nil, err
+	}
+	remembers := int64(math.MaxInt64)
+	err = live.QueryRow(ctx, `SELECT COALESCE(min(handled_at), $2) FROM inbox WHERE consumer = $1`, f.consumer, remembers).Scan(&remembers)
+	if err != nil {
+		return nil, err
+	}
+	inFlight := map[string]bool{}
+	for _, k := range without(one, other) {
+		if k.handledAt >= since-clocks.Microseconds() {
+			inFlight[k.subject] = true
+		}
+	}
+	for _, k := range without(other, one) {
+		if k.at >= min(remembers, since) {
+			inFlight[k.subject] = true
+		}
+	}
+	return inFlight, nil
+}
+
+// without returns those that the others do not have.
+func without(all, others []known) (left []known) {
+	has := map[string]bool{}
+	for _, k := range others {
+		has[k.id] = true
+	}
+	for _, k := range all {
+		if !has[k.id] {
+			left = append(left, k)
+		}
+	}
+	return left
+}
+
+// Refused lists the parked events.
+func (f *busFeed) Refused(ctx context.Context, limit int) ([]Difference, error) {
+	rows, err := f.db.Query(ctx, `SELECT type, subject, reason FROM inbox_held WHERE consumer = $1 AND status = 'parked' ORDER BY seq LIMIT $2`,
+		f.consumer, limit)
+	if err != nil {
+		return nil, fmt.Errorf("what the new model could not take in: %w", err)
+	}
+	return sqldb.Collect(rows, func(row sqldb.Row) (d Difference, err error) {
+		var typ, reason string
+		err = row.Scan(&typ, &d.Key, &reason)
+		d.Table, d.What = "inbox", "the new model could not take in "+typ+": "+reason
+		return d, err
+	})
+}

@@ -1,0 +1,48 @@
+// Package rebuild makes a read model anew beside the live one, while traffic
+// flows, compares the two, and puts the new one in the place of the old.
+//
+// The promise. Readers see the old model until the swap and the new one from
+// then on, and never none. Nothing is announced and nothing is sent: what the
+// handlers write besides the model is thrown away with the place it was written
+// in. When the swap is made the new model has every event that the live one has.
+//
+// # How
+//
+// A read model is a function of events, so the new one is made by the same
+// code, on tables of the same names in another place: a schema beside the live
+// one on PostgreSQL, a file beside it on SQLite. What fills it is a [Feed]: the
+// bus ([FromBus]: a queue and an inbox of its own, into which history is
+// replayed, package replay), or the service's own log.
+//
+//	          Begin                Finish
+//	(nothing) ─────▶ preparing ─▶ filling ─────▶ same ──▶ (asked to swap) removing ─▶ swapped
+//	                                │    └─────▶ differs ─▶ (anyway) ──────┘
+//	                                └ Cancel ─▶ cancelling ─▶ cancelled
+//
+// The state is a row beside the live model: a rebuild goes on after a restart,
+// and one process works on it, under a lease.
+//
+// # The comparison
+//
+// Each row of the tables that a [Model] names is compared in one snapshot on
+// either side. What differs is excused while an event of its subject has been
+// taken in by one model and not by the other, and looked at again until it is
+// not. What differs then, or for [Options.Patience] on end, is a difference: the
+// live model is wrong there, or has no event that history has. It keeps the
+// swap from being made, unless that is asked for whatever differs.
+//
+// # The swap
+//
+// One transaction. It keeps writers out of the live tables, waits until the new
+// model has every event that the live one has, and then, on PostgreSQL, drops
+// the old tables and moves the new ones to their place, which takes
+// milliseconds. On SQLite it exchanges the rows: writers wait about five seconds
+// for a million of them, readers do not. An event that only the new model had
+// is handled once more on it, which guarantee 5 makes harmless.
+//
+// # What must not be rebuilt
+//
+// Tables that hold what people decided, or what was done in the world (a mail
+// that was sent), are state: nothing else knows it. A Model names the tables
+// that follow from events alone.
+package rebuild
