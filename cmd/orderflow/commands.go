@@ -32,6 +32,7 @@ type commands struct {
 	Load    loadCommand        `cmd:"" help:"Measure how fast orders are taken and seen, on what runs or on a system of its own."`
 	Letters deadlettersCommand `cmd:"" name:"deadletters" help:"Look at events that could not be handled or published, have them tried again, or give them up."`
 	Replay  replayCommand      `cmd:"" help:"Tell one consumer, such as a service that was added later, what was announced so far."`
+	Rebuild rebuildCommand     `cmd:"" help:"Make a read model anew beside the live one, compare them, and swap."`
 	Health  healthCommand      `cmd:"" help:"Exit 0 when URL answers 200, otherwise 1: the health check of containers."`
 }
 

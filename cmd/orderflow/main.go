@@ -7,6 +7,7 @@
 //	orderflow load      how fast it is here
 //	orderflow deadletters list|show|redrive|discard     events that wait for a person
 //	orderflow replay --to SERVICE                       history, told again to one consumer
+//	orderflow rebuild SERVICE [--check]                 a read model made anew beside the live one, and swapped
 //
 // A command that cannot do its work ends with exit code 1 and one line that says what to change; a command line that
 // makes no sense ends with 2.

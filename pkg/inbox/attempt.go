@@ -96,11 +96,11 @@ func (in *Inbox) firstHeld(ctx context.Context, tx sqldb.Tx, subject string) (cl
 	var at, received int64
 	e := &c.event
 	err := tx.QueryRow(ctx, `SELECT seq, attempts, due_at, reason, received_at,
-			id, source, type, subject, time, content_type, data, correlation_id, causation_id, trace_parent, sequence
+			id, source, type, subject, time, content_type, data, correlation_id, causation_id, trace_parent, sequence, replayed
 		FROM inbox_held WHERE consumer = $1 AND subject = $2 AND status = 'held' ORDER BY seq LIMIT 1`, in.consumer, subject).
 		Scan(&c.seq, &c.attempts, &c.due, &c.reason, &received,
 			&e.ID, &e.Source, &e.Type, &e.Subject, &at, &e.DataContentType, &e.Data,
-			&e.CorrelationID, &e.CausationID, &e.TraceParent, &e.Sequence)
+			&e.CorrelationID, &e.CausationID, &e.TraceParent, &e.Sequence, &e.Replayed)
 	e.Time, c.received = sqldb.Time(at), sqldb.Time(received)
 	return c, err
 }

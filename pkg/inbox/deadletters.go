@@ -139,7 +139,7 @@ func (in *Inbox) deadLetter(ctx context.Context, q sqldb.Querier, id string) (De
 
 func (in *Inbox) deadLetters(ctx context.Context, q sqldb.Querier, which string, args ...any) ([]DeadLetter, error) {
 	rows, err := q.Query(ctx, `SELECT seq, id, source, type, subject, time, content_type, data, correlation_id, causation_id,
-			trace_parent, sequence, status, attempts, reason, malformed, received_at, failed_at, due_at, parked_at
+			trace_parent, sequence, replayed, status, attempts, reason, malformed, received_at, failed_at, due_at, parked_at
 		FROM inbox_held WHERE consumer = $1 `+which, append([]any{in.consumer}, args...)...)
 	if err != nil {
 		return nil, err
@@ -153,7 +153,7 @@ func scanDeadLetter(row sqldb.Row) (DeadLetter, error) {
 	var failedAt, parkedAt *int64
 	e := &d.Event
 	err := row.Scan(&d.seq, &e.ID, &e.Source, &e.Type, &e.Subject, &at, &e.DataContentType, &e.Data, &e.CorrelationID, &e.CausationID,
-		&e.TraceParent, &e.Sequence, &d.Status, &d.Attempts, &d.Reason, &d.Malformed, &receivedAt, &failedAt, &dueAt, &parkedAt)
+		&e.TraceParent, &e.Sequence, &e.Replayed, &d.Status, &d.Attempts, &d.Reason, &d.Malformed, &receivedAt, &failedAt, &dueAt, &parkedAt)
 	if err != nil {
 		return DeadLetter{}, err
 	}

@@ -82,8 +82,8 @@ func (in *Inbox) failed(it item, err error, judgement verdict) aside {
 
 const (
 	heldColumns = `consumer, id, source, type, subject, time, content_type, data, correlation_id, causation_id, trace_parent,
-		sequence, malformed, status, attempts, reason, due_at, received_at, failed_at, parked_at`
-	heldWidth = 20
+		sequence, malformed, status, attempts, reason, due_at, received_at, failed_at, parked_at, replayed`
+	heldWidth = 21
 )
 
 // hold puts events aside, in this order.
@@ -108,7 +108,7 @@ func (in *Inbox) hold(ctx context.Context, tx sqldb.Tx, rows []aside) error {
 		}
 		args = append(args, in.consumer, e.ID, e.Source, e.Type, e.Subject, sqldb.Micros(e.Time), e.DataContentType, data,
 			e.CorrelationID, e.CausationID, e.TraceParent, e.Sequence, row.malformed != nil,
-			row.status, row.attempts, row.reason, row.due, sqldb.Micros(row.received), failedAt, parkedAt)
+			row.status, row.attempts, row.reason, row.due, sqldb.Micros(row.received), failedAt, parkedAt, e.Replayed)
 	}
 	_, err := tx.Exec(ctx, `INSERT INTO inbox_held (`+heldColumns+`) VALUES `+sqldb.Values(len(rows), heldWidth)+
 		` ON CONFLICT (consumer, id, source) DO NOTHING`, args...)

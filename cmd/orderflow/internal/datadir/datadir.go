@@ -64,12 +64,13 @@ func (d Dir) Check() error {
 }
 
 // ours reports whether a name in the folder is one that this system uses. Databases come with files beside them, such
-// as order.db-wal.
+// as order.db-wal, and a rebuild has one of its own.
 func (d Dir) ours(name string) bool {
 	if slices.Contains([]string{logName, pidName, stateName, stateName + ".tmp", eventStoreName}, name) {
 		return true
 	}
 	database, _, _ := strings.Cut(name, "-")
+	database = strings.TrimSuffix(database, ".rebuild")
 	base, found := strings.CutSuffix(database, ".db")
 	return found && (database == busName || slices.Contains(d.services, base))
 }

@@ -103,7 +103,7 @@ func TestWhatAKilledSystemAnnouncedIsNotTakenForTheNextOne(t *testing.T) {
 
 func TestFolderIsOursOnlyWithOurNamesInIt(t *testing.T) {
 	for name, ours := range map[string]bool{
-		"order.db": true, "order.db-wal": true, "order.db-shm": true, "crm.db-journal": true, "bus.db": true, "bus.db-wal": true,
+		"order.db": true, "order.db-wal": true, "order.db-shm": true, "crm.db-journal": true, "bus.db": true, "crm.db.rebuild": true, "crm.db.rebuild-wal": true, "bus.db-wal": true,
 		"orderflow.log": true, "orderflow.pid": true, "orderflow.json": true, "eventstore": true,
 		"orders.db": false, "order.db.bak": false, "order": false, "notes.txt": false, ".git": false, "bus": false, "-wal": false,
 	} {

@@ -18,13 +18,13 @@ type Mail struct {
 	Kind    letters.Kind `json:"kind" enum:"order-confirmation,order-packed,order-dispatched,order-cancelled,order-packing-delayed,order-dispatch-delayed"`
 	To      string       `json:"to" doc:"empty while the customer's address is not known"`
 	Subject string       `json:"subject"`
-	Status  string       `json:"status" enum:"kept,queued,sent,failed" doc:"kept: there is no mail server"`
+	Status  string       `json:"status" enum:"kept,queued,sent,failed" doc:"kept: there is no mail server, or it is about history that was told again"`
 	At      time.Time    `json:"at" doc:"when it was written; the trace of the order says when it went out"`
 }
 
 // The states of a mail:
 //
-//	kept                        there is no mail server
+//	kept                        there is no mail server, or it is about history
 //	queued ──▶ sent             it took the mail
 //	     └───▶ failed           it never will, or did not often enough
 const (
@@ -39,10 +39,11 @@ func mailID(orderID string, kind letters.Kind) string {
 	return cause.Derive(uuid.NameSpaceURL, "/orderflow/crm/mails/"+orderID+"/"+string(kind)).String()
 }
 
-// write adds the mail of a kind to the table, unless it is there.
+// write adds the mail of a kind to the table, unless it is there. What is told
+// again is no news: a mail about it is kept, and nobody gets it years later.
 func (s *Store) write(tx sqldb.Tx, e eventbus.Event, kind letters.Kind, customerID string, now int64) {
 	status, settledAt := kept, now
-	if s.sending {
+	if s.sending && !e.Replayed {
 		status, settledAt = queued, 0
 	}
 	tx.Queue(`INSERT INTO mail (mail_id, order_id, customer_id, kind, status, recipient, attempts, due_at, reason,

@@ -1,0 +1,101 @@
+package main
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"orderflow/pkg/eventbus"
+	"orderflow/pkg/sqldb"
+	"orderflow/pkg/sqldb/sqldbtest"
+)
+
+// database opens that of a service of the system that is up.
+func (w *world) database(service string) sqldb.DB {
+	w.t.Helper()
+	db, err := sqldb.Open(w.t.Context(), "sqlite://"+w.dir.Database(service))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(db.Close)
+	return db
+}
+
+func TestReadModelsAreRebuiltBesideTheLiveOnesAndAnnounceNothing(t *testing.T) {
+	w := newWorld(t)
+	if s := w.orderflow("rebuild", "crm"); s.code != 1 || !strings.Contains(s.err, "nothing is up") {
+		t.Errorf("before anything is up: %+v", s)
+	}
+	w.must("up")
+	w.must("demo")
+	audit := w.audited()
+	crm, reporting, order := w.database("crm"), w.database("reporting"), w.database("order")
+	eventually(t, "reporting has the last event", func() bool {
+		return sqldbtest.Count(t, reporting, `SELECT count(*) FROM order_fact WHERE dispatched_at > 0`) == 1
+	})
+	mails := sqldbtest.Count(t, crm, `SELECT count(*) FROM mail`)
+
+	for service, rows := range map[string]string{"order": "3 rows compared, 0 differ", "reporting": " rows compared, 0 differ", "crm": " rows compared, 0 differ"} {
+		if out := w.must("rebuild", service, "--check"); !strings.Contains(out, rows) {
+			t.Errorf("%s:\n%s", service, out)
+		}
+	}
+	// Faults in each of them are found, and mended when that is asked for.
+	sqldbtest.Exec(t, order, `UPDATE order_list SET status = 'placed' WHERE status = 'dispatched'`)
+	sqldbtest.Exec(t, reporting, `UPDATE order_fact SET amount = amount + 1 WHERE dispatched_at > 0`)
+	sqldbtest.Exec(t, crm, `DELETE FROM customer_order WHERE dispatched_at > 0`)
+	for service, fault := range map[string]string{
+		"order": `status is "placed", and should be "dispatched"`, "reporting": "amount is", "crm": "is missing in the live model",
+	} {
+		s := w.orderflow("rebuild", service, "--check")
+		if s.code != 1 || !strings.Contains(s.out, fault) || !strings.Contains(s.out, " 1 differ") || !strings.Contains(s.err, "differs") {
+			t.Errorf("%s is checked: %+v", service, s)
+		}
+		s = w.orderflow("rebuild", service)
+		if s.code != 1 || !strings.Contains(s.out, fault) || !strings.Contains(s.err, "--anyway") {
+			t.Errorf("%s is rebuilt: %+v", service, s)
+		}
+	}
+	if n := sqldbtest.Count(t, crm, `SELECT count(*) FROM customer_order WHERE dispatched_at > 0`); n != 0 {
+		t.Error("the model was swapped although it differs")
+	}
+	for _, service := range []string{"order", "reporting", "crm"} {
+		if out := w.must("rebuild", service, "--anyway"); !strings.Contains(out, " 1 differ") || !strings.Contains(out, "is the new one") {
+			t.Errorf("%s is swapped:\n%s", service, out)
+		}
+		if out := w.must("rebuild", service); !strings.Contains(out, " 0 differ") || !strings.Contains(out, "is the new one") {
+			t.Errorf("%s is swapped again:\n%s", service, out)
+		}
+	}
+	for what, db := range map[string]sqldb.DB{
+		`SELECT count(*) FROM order_list WHERE status = 'dispatched'`:             order,
+		`SELECT count(*) FROM order_fact WHERE dispatched_at > 0`:                 reporting,
+		`SELECT count(*) FROM customer_order WHERE dispatched_at > 0`:             crm,
+		`SELECT orders FROM total WHERE figure = 'all-dispatched' AND orders = 1`: reporting,
+	} {
+		eventually(t, what, func() bool { return sqldbtest.Count(t, db, what) == 1 })
+	}
+
+	// Nobody else heard of it: no event, no mail.
+	if all, _ := audit.heard(); slices.ContainsFunc(all, func(e eventbus.Event) bool { return e.Replayed }) {
+		t.Errorf("an event was told to somebody else: %d", len(all))
+	}
+	if n := sqldbtest.Count(t, crm, `SELECT count(*) FROM mail`); n != mails {
+		t.Errorf("%d mails, there were %d", n, mails)
+	}
+
+	// Who has nothing to rebuild says so.
+	for service, why := range map[string]string{
+		"packing": "state", "dispatch": "state", "customer": "no read model", "catalog": "no read model", "nobody": "no service",
+	} {
+		if s := w.orderflow("rebuild", service); s.code != 1 || !strings.Contains(s.err, why) {
+			t.Errorf("rebuild %s: %+v", service, s)
+		}
+	}
+	if s := w.orderflow("rebuild", "crm", "--cancel"); s.code != 1 || !strings.Contains(s.err, "no rebuild has begun") {
+		t.Errorf("nothing to give up: %+v", s)
+	}
+	if s := w.orderflow("rebuild", "crm", "--check", "--anyway"); s.code != 2 {
+		t.Errorf("both: %+v", s)
+	}
+}
