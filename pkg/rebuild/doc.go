@@ -35,8 +35,9 @@
 //
 // One transaction. It keeps writers out of the live tables, waits until the new
 // model has every event that the live one has, and then, on PostgreSQL, drops
-// the old tables and moves the new ones to their place, which takes
-// milliseconds. On SQLite it exchanges the rows: writers wait about five seconds
+// the old tables and moves the new ones to their place. Readers wait too for as
+// long, which is milliseconds; should the new model not catch up within a second
+// everybody is let go, and it is tried again. On SQLite it exchanges the rows: writers wait about five seconds
 // for a million of them, readers do not. An event that only the new model had
 // is handled once more on it, which guarantee 5 makes harmless.
 //

@@ -18,7 +18,8 @@ type place interface {
 	open(ctx context.Context) (sqldb.DB, error)
 	// remove takes it away with everything in it; that it is not there is no error.
 	remove(ctx context.Context) error
-	// keepOut keeps writers out of the live tables until the transaction ends.
+	// keepOut keeps writers out of the live tables until the transaction ends; on
+	// PostgreSQL readers as well.
 	keepOut(ctx context.Context, tx sqldb.Tx, tables []string) error
 	// swap puts the tables of the new place where the live ones are.
 	swap(ctx context.Context, tx sqldb.Tx, beside sqldb.DB, tables []string) error
@@ -79,20 +80,19 @@ func (s schema) remove(ctx context.Context) error {
 	})
 }
 
-// keepOut waits for less than the server takes to see a deadlock, so that it is
-// this transaction that gives way and comes again, never a reader.
+// keepOut takes at once the lock that the swap needs: a writer that has read
+// before it writes would be in the way of a stronger one later, and wait for the
+// weaker one now. It waits for less than the server takes to see a deadlock, so
+// that it is this transaction that gives way and comes again, nobody else's.
 func (s schema) keepOut(ctx context.Context, tx sqldb.Tx, tables []string) error {
 	tx.Queue(`SET LOCAL lock_timeout = '500ms'`)
-	_, err := tx.Exec(ctx, `LOCK TABLE `+strings.Join(tables, ", ")+` IN EXCLUSIVE MODE`)
+	_, err := tx.Exec(ctx, `LOCK TABLE `+strings.Join(tables, ", ")+` IN ACCESS EXCLUSIVE MODE`)
 	return err
 }
 
 func (s schema) swap(ctx context.Context, tx sqldb.Tx, _ sqldb.DB, tables []string) error {
 	live, beside, err := s.names(ctx, tx)
 	if err != nil {
-		return err
-	}
-	if _, err := tx.Exec(ctx, `LOCK TABLE `+strings.Join(tables, ", ")+` IN ACCESS EXCLUSIVE MODE`); err != nil {
 		return err
 	}
 	for _, table := range tables {

@@ -250,6 +250,9 @@ func (r *Rebuild) finish(ctx context.Context, epoch int64, f *filler, state Stat
 		f.passed = nil
 		return false, r.conclude(ctx, state, func(s *State) { seen(s); s.Status = verdict })
 	}
+	if lacks, err := f.lacks(ctx, r.live, since); err != nil || lacks != "" {
+		return false, err // comparing took a while
+	}
 	err = r.swap(ctx, epoch, f, state, seen)
 	if err != nil && (errors.Is(err, errNotYet) || sqldb.IsUnavailable(err)) {
 		// The feed may have been halted for it: everything starts over.
@@ -280,9 +283,10 @@ func (r *Rebuild) conclude(ctx context.Context, seen State, note func(*State)) e
 // errNotYet says that the new model could not catch up while writers waited.
 var errNotYet = errors.New("the new model did not catch up in time")
 
-// swapPatience is how long writers are kept waiting for the new model to catch
-// up before they are let go again.
-const swapPatience = 3 * time.Second
+// swapPatience is how long everybody else is kept waiting for the new model to
+// catch up before they are let go again. Mostly that takes milliseconds: it had
+// caught up just before.
+const swapPatience = time.Second
 
 // swap puts the new model in the place of the live one.
 func (r *Rebuild) swap(ctx context.Context, epoch int64, f *filler, state State, seen func(*State)) error {

@@ -191,6 +191,14 @@ func (s *Service) Publish(events ...eventbus.Event) {
 	}
 }
 
+// Replay puts events into one queue as history, as those who publish do.
+func (s *Service) Replay(queue string, events ...eventbus.Event) {
+	s.t.Helper()
+	if err := s.bus.Send(s.t.Context(), queue, events...); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
 // Event is an integration event as another service says it; its data gets the
 // field occurredAt. All of it follows from the arguments, the id too, so that
 // publishing it again is a duplicate; it happened sequence seconds after noon.

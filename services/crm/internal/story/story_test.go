@@ -83,6 +83,29 @@ func TestEverythingThatHappensToAnOrderIsWrittenToTheCustomer(t *testing.T) {
 	})
 }
 
+// Nobody gets a mail about what happened long ago because crm is told again.
+func TestWhatIsToldAgainIsWrittenAndNotMailed(t *testing.T) {
+	sqldbtest.Each(t, func(t *testing.T, db sqldb.DB) {
+		w := newWorld(t, db, true)
+		again := placed(first, 10)
+		again.Replayed = true
+		w.deliver(t, created("Zoë", "zoe@example.org"), again, placed(other, 30))
+		if diff := cmp.Diff(map[letters.Kind]string{letters.Confirmation: "kept zoe@example.org"}, w.kinds(t, first)); diff != "" {
+			t.Error(diff)
+		}
+		if diff := cmp.Diff(map[letters.Kind]string{letters.Confirmation: "queued zoe@example.org"}, w.kinds(t, other)); diff != "" {
+			t.Error(diff)
+		}
+		// Told again what it has heard, it has nothing to change.
+		told := placed(other, 30)
+		told.Replayed = true
+		w.deliver(t, told)
+		if diff := cmp.Diff(map[letters.Kind]string{letters.Confirmation: "queued zoe@example.org"}, w.kinds(t, other)); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
 func TestMailWaitsUntilItsRecipientIsKnown(t *testing.T) {
 	sqldbtest.Each(t, func(t *testing.T, db sqldb.DB) {
 		w := newWorld(t, db, true)
