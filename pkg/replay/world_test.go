@@ -213,25 +213,26 @@ type consumer struct {
 func (w *world) consume(name string, patterns ...string) *consumer {
 	w.t.Helper()
 	c := &consumer{seen: map[string]bool{}}
-	_, err := w.bus.Subscribe(w.t.Context(), eventbus.Queue{Name: name, Patterns: patterns}, func(_ context.Context, batch []eventbus.Delivery) error {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		for _, d := range batch {
-			c.total++
-			if !d.Event.Replayed {
-				c.live++
-			}
-			if !c.seen[d.Event.ID] {
-				c.seen[d.Event.ID] = true
-				c.ids = append(c.ids, d.Event.ID)
-			}
-		}
-		return nil
-	})
-	if err != nil {
+	if _, err := w.bus.Subscribe(w.t.Context(), eventbus.Queue{Name: name, Patterns: patterns}, c.handle); err != nil {
 		w.t.Fatal(err)
 	}
 	return c
+}
+
+func (c *consumer) handle(_ context.Context, batch []eventbus.Delivery) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, d := range batch {
+		c.total++
+		if !d.Event.Replayed {
+			c.live++
+		}
+		if !c.seen[d.Event.ID] {
+			c.seen[d.Event.ID] = true
+			c.ids = append(c.ids, d.Event.ID)
+		}
+	}
+	return nil
 }
 
 func (c *consumer) got() []string {
