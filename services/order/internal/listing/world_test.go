@@ -48,7 +48,7 @@ func each(t *testing.T, fn func(t *testing.T, w *world)) {
 	sqldbtest.Each(t, func(t *testing.T, db sqldb.DB) { fn(t, newWorld(t, db)) })
 }
 
-func newWorld(t *testing.T, db sqldb.DB, options ...esdbservertest.Option) *world {
+func newWorld(t testing.TB, db sqldb.DB, options ...esdbservertest.Option) *world {
 	t.Helper()
 	if err := errors.Join(
 		sqldb.MigrateLease(t.Context(), db),
