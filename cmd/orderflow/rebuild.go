@@ -40,7 +40,7 @@ func (c *rebuildCommand) Run(ctx context.Context, term terminal) error {
 	if c.Cancel {
 		return c.giveUp(ctx, term, conductor)
 	}
-	state, err := conductor.Client.BeginRebuild(ctx, c.Service)
+	_, err = conductor.Client.BeginRebuild(ctx, c.Service)
 	if problem, ok := errors.AsType[*client.Problem](err); ok && problem.Status == 409 {
 		return errors.New(problem.Detail)
 	}
@@ -50,7 +50,8 @@ func (c *rebuildCommand) Run(ctx context.Context, term terminal) error {
 	if err != nil {
 		return err
 	}
-	if state, err = c.until(ctx, conductor.Client, term, "preparing"); err != nil {
+	state, err := c.until(ctx, conductor.Client, term, "preparing")
+	if err != nil {
 		return err
 	}
 	if state.ReplayTo != "" {

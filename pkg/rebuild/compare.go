@@ -53,8 +53,8 @@ func (c *comparison) table(ctx context.Context, live, beside sqldb.DB, rows Rows
 	}
 	c.compared += count
 	for {
-		clear, open := split(differing)
-		c.found = append(c.found, clear...)
+		wrong, open := split(differing)
+		c.found = append(c.found, wrong...)
 		if len(c.found) >= most {
 			c.found = c.found[:most]
 			return errEnough
@@ -92,15 +92,15 @@ type candidate struct {
 	inFlight bool
 }
 
-func split(all []candidate) (clear []Difference, open []candidate) {
+func split(all []candidate) (wrong []Difference, open []candidate) {
 	for _, d := range all {
 		if d.inFlight {
 			open = append(open, d)
 		} else {
-			clear = append(clear, d.Difference)
+			wrong = append(wrong, d.Difference)
 		}
 	}
-	return clear, open
+	return wrong, open
 }
 
 // look compares the rows with the keys, or all, in one snapshot on either side,

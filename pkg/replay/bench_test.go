@@ -96,7 +96,6 @@ func announced(b *testing.B, db sqldb.DB, bus eventbus.Publisher, count int) {
 		SELECT gen_random_uuid(), '/orderflow/packing', 'packing.events.packed.v1', gen_random_uuid(), 1800000000000000, 'application/json',
 			convert_to('{"orderId":"0192a8f4-0000-7000-8000-000000000000","customerId":"0192a8f4-0000-7000-8000-000000000001","packedBy":"' || n || '"}', 'UTF8'),
 			gen_random_uuid(), gen_random_uuid(), '', 1, '', 0, 1, 1, n FROM generate_series(1, %d) AS n`, count))
-	sqldbtest.Exec(b, db, `ANALYZE outbox`)
 }
 
 // consuming takes events into an inbox, and a row for each into a model.

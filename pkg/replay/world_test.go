@@ -52,15 +52,15 @@ func (p *past) set(change func()) {
 	change()
 }
 
-func (p *past) state() (read int, err error, pending bool) {
+func (p *past) state() (read int, pending bool, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.read, p.err, p.pending
+	return p.read, p.pending, p.err
 }
 
 func (p *past) End(ctx context.Context) (int64, error) {
 	for {
-		_, err, pending := p.state()
+		_, pending, err := p.state()
 		if err != nil || !pending {
 			return int64(p.count) * 10, err
 		}
@@ -74,7 +74,7 @@ func (p *past) End(ctx context.Context) (int64, error) {
 
 func (p *past) Read(ctx context.Context, after, end int64, handle func(context.Context, []eventbus.Event, int64) error) error {
 	for n := int(after / 10); n < int(end/10); n += p.page {
-		if _, err, _ := p.state(); err != nil {
+		if _, _, err := p.state(); err != nil {
 			return err
 		}
 		var events []eventbus.Event
