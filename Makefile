@@ -42,6 +42,14 @@ clean: build ## Stop what up started and remove its data
 deadletters: build ## List the events that wait for a person, in all services
 	@$(BIN)/orderflow deadletters list --data $(DATA)
 
+.PHONY: replay
+replay: build ## Tell one consumer what was announced so far (TO=crm)
+	@$(BIN)/orderflow replay --to $(TO) --data $(DATA)
+
+.PHONY: rebuild
+rebuild: build ## Make a read model anew beside the live one, and swap it (SERVICE=order, reporting or crm)
+	@$(BIN)/orderflow rebuild $(SERVICE) --data $(DATA)
+
 .PHONY: demo
 demo: build ## Tell the story of four orders, on what runs or on a system of its own
 	@$(BIN)/orderflow demo --data $(DATA)

@@ -30,7 +30,7 @@ func (h History) End(ctx context.Context) (int64, error) {
 	if err != nil {
 		return 0, fmt.Errorf("end of the history: %w", err)
 	}
-	// The checkpoint may stand still for a while before events of other streams.
+	// The checkpoint may stand still before events that announce nothing.
 	last, err := h.last(ctx, at, end)
 	if err != nil {
 		return 0, fmt.Errorf("end of the history: %w", err)
@@ -50,17 +50,26 @@ func (h History) End(ctx context.Context) (int64, error) {
 	return int64(end), nil //nolint:gosec // below 2^63
 }
 
-// last is the position of the last event to be announced behind after, up to
-// end, or after.
+// last is the position of the last event behind after, up to end, that is
+// announced, or cannot be; or after.
 func (h History) last(ctx context.Context, after, end es.Position) (es.Position, error) {
 	if after >= end {
 		return after, nil
 	}
 	last := after
-	err := h.r.config.Store.Follow(ctx, after, h.r.config.Prefixes, func(_ context.Context, batch es.Batch) error {
-		for _, recorded := range batch.Events {
-			if recorded.Position <= end {
-				last = recorded.Position
+	err := h.r.config.Store.Follow(ctx, after, h.r.config.Prefixes, func(ctx context.Context, batch es.Batch) error {
+		announced, failed, err := h.r.translateAll(ctx, batch.Events)
+		if err != nil {
+			return err
+		}
+		for _, a := range announced {
+			if a.of.Position <= end {
+				last = max(last, a.of.Position)
+			}
+		}
+		for _, p := range failed {
+			if at := es.Position(p.Position); at <= end { //nolint:gosec // positions are not negative
+				last = max(last, at)
 			}
 		}
 		if batch.Position >= end {
