@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"sync"
 	"time"
 
@@ -30,7 +31,7 @@ const batchSize = 500
 // the handlers of the service, under the name of its consumer; also are loops of
 // the model itself that go on beside it.
 func FromBus(bus eventbus.Bus, consumer string, in *inbox.Inbox, db sqldb.DB, also ...func(context.Context) error) Feed {
-	return &busFeed{bus: bus, consumer: consumer, in: in, db: db, also: also}
+	return &busFeed{bus: bus, consumer: consumer, in: in, db: db, also: also, missing: map[string]missing{}}
 }
 
 type busFeed struct {
@@ -42,6 +43,15 @@ type busFeed struct {
 	// covered is up to when the live inbox has nothing that the new one lacks.
 	covered int64
 	marks   sync.Map // of the ids of marks that were sent: whether they have come
+	// missing are the events that the new inbox lacks and the live one has, by
+	// their ids, with what tells whether a mark that was sent since has passed.
+	missing map[string]missing
+}
+
+type missing struct {
+	known
+
+	passed func() bool
 }
 
 func (f *busFeed) queue() eventbus.Queue {
@@ -115,21 +125,25 @@ func (f *busFeed) Remove(ctx context.Context) error {
 	return subscription.Unsubscribe(ctx)
 }
 
-// clocks is by how much those of two processes of a service may differ, together
-// with how long a transaction takes that notes an event as handled.
-const clocks = time.Minute
+const (
+	// clocks is by how much those of two processes of a service may differ.
+	clocks = 10 * time.Second
+	// taking is how long a transaction may take that notes an event as handled.
+	taking = time.Minute
+)
 
 // pageSize is how many events are asked about at once.
 const pageSize = 500
 
 // known is an event that an inbox has.
 type known struct {
-	id, subject string
-	handledAt   int64
-	at          int64 // when it happened
+	id, typ, subject string
+	receivedAt       int64
+	handledAt        int64
+	at               int64 // when it happened
 }
 
-// Covers looks for events that the live inbox has handled since the rebuild
+// Covers looks for events that the live inbox has received since the rebuild
 // began: what it had before, history has.
 func (f *busFeed) Covers(ctx context.Context, live sqldb.Querier, since int64) (lacks string, err error) {
 	held, _, err := f.in.Backlog(ctx)
@@ -139,7 +153,7 @@ func (f *busFeed) Covers(ctx context.Context, live sqldb.Querier, since int64) (
 	if held > 0 {
 		return fmt.Sprintf("%d events are tried again", held), nil
 	}
-	last := known{handledAt: max(since, f.covered) - clocks.Microseconds()}
+	last := known{handledAt: max(since-clocks.Microseconds(), f.covered-taking.Microseconds())}
 	for {
 		page, err := f.read(ctx, live, `AND (handled_at, id) > ($2, $3) ORDER BY handled_at, id LIMIT $4`, last.handledAt, last.id, pageSize)
 		if err != nil {
@@ -150,32 +164,61 @@ func (f *busFeed) Covers(ctx context.Context, live sqldb.Querier, since int64) (
 			return "", nil
 		}
 		last = page[len(page)-1]
-		ids := make([]any, len(page))
-		for i, k := range page {
-			ids[i] = k.id
-		}
-		taken, err := f.read(ctx, f.db, `AND id IN `+sqldb.List(2, len(ids)), ids...)
+		count, err := f.lacks(ctx, page, since)
 		if err != nil {
 			return "", err
 		}
-		has := map[string]bool{}
-		for _, k := range taken {
-			has[k.id] = true
-		}
-		parked, err := f.parked(ctx, ids)
-		if err != nil {
-			return "", err
-		}
-		missing := 0
-		for _, k := range page {
-			if !has[k.id] && !parked[k.id] {
-				missing++
-			}
-		}
-		if missing > 0 {
-			return fmt.Sprintf("%d events that the live model has are on their way", missing), nil
+		if count > 0 {
+			return fmt.Sprintf("%d events that the live model has are on their way", count), nil
 		}
 	}
+}
+
+// lacks counts the events of a page that the new inbox is still to get. What the
+// live queue was given, this one was given too, unless that was before it was
+// bound. So an event that has not come when a mark passes that was sent later
+// never will: somebody has published it who has no history to tell.
+func (f *busFeed) lacks(ctx context.Context, page []known, since int64) (count int, err error) {
+	page = slices.DeleteFunc(page, func(k known) bool { return k.receivedAt < since-clocks.Microseconds() })
+	if len(page) == 0 {
+		return 0, nil
+	}
+	ids, never := make([]any, len(page)), map[string]bool{}
+	for i, k := range page { // before it is asked what has come
+		m, before := f.missing[k.id]
+		ids[i], never[k.id] = k.id, before && m.passed()
+	}
+	taken, err := f.read(ctx, f.db, `AND id IN `+sqldb.List(2, len(ids)), ids...)
+	if err != nil {
+		return 0, err
+	}
+	has, err := f.parked(ctx, ids)
+	if err != nil {
+		return 0, err
+	}
+	for _, k := range taken {
+		has[k.id] = true
+	}
+	var mark func() bool
+	for _, k := range page {
+		_, before := f.missing[k.id]
+		switch {
+		case has[k.id]:
+			delete(f.missing, k.id)
+			continue
+		case never[k.id]:
+			continue
+		case !before:
+			if mark == nil {
+				if mark, err = f.Mark(ctx); err != nil {
+					return 0, err
+				}
+			}
+			f.missing[k.id] = missing{k, mark}
+		}
+		count++
+	}
+	return count, nil
 }
 
 // parked tells which events the new model could not take in.
@@ -195,12 +238,12 @@ func (f *busFeed) parked(ctx context.Context, ids []any) (map[string]bool, error
 }
 
 func (f *busFeed) read(ctx context.Context, q sqldb.Querier, where string, args ...any) ([]known, error) {
-	rows, err := q.Query(ctx, `SELECT id, subject, handled_at, time FROM inbox WHERE consumer = $1 `+where, append([]any{f.consumer}, args...)...)
+	rows, err := q.Query(ctx, `SELECT id, type, subject, received_at, handled_at, time FROM inbox WHERE consumer = $1 `+where, append([]any{f.consumer}, args...)...)
 	if err != nil {
 		return nil, fmt.Errorf("what inbox %s has: %w", f.consumer, err)
 	}
 	return sqldb.Collect(rows, func(row sqldb.Row) (k known, err error) {
-		return k, row.Scan(&k.id, &k.subject, &k.handledAt, &k.at)
+		return k, row.Scan(&k.id, &k.typ, &k.subject, &k.receivedAt, &k.handledAt, &k.at)
 	})
 }
 
@@ -232,7 +275,7 @@ func (f *busFeed) InFlight(ctx context.Context, live, beside sqldb.Querier, subj
 	}
 	inFlight := map[string]bool{}
 	for _, k := range without(one, other) {
-		if k.handledAt >= since-clocks.Microseconds() {
+		if k.receivedAt >= since-clocks.Microseconds() {
 			inFlight[k.subject] = true
 		}
 	}
@@ -258,17 +301,23 @@ func without(all, others []known) (left []known) {
 	return left
 }
 
-// Refused lists the parked events.
+// Refused lists the parked events, and those that no history has.
 func (f *busFeed) Refused(ctx context.Context, limit int) ([]Difference, error) {
 	rows, err := f.db.Query(ctx, `SELECT type, subject, reason FROM inbox_held WHERE consumer = $1 AND status = 'parked' ORDER BY seq LIMIT $2`,
 		f.consumer, limit)
 	if err != nil {
 		return nil, fmt.Errorf("what the new model could not take in: %w", err)
 	}
-	return sqldb.Collect(rows, func(row sqldb.Row) (d Difference, err error) {
+	refused, err := sqldb.Collect(rows, func(row sqldb.Row) (d Difference, err error) {
 		var typ, reason string
 		err = row.Scan(&typ, &d.Key, &reason)
 		d.Table, d.What = "inbox", "the new model could not take in "+typ+": "+reason
 		return d, err
 	})
+	for _, m := range f.missing {
+		if m.passed() && len(refused) < limit {
+			refused = append(refused, Difference{"inbox", m.subject, "no history has " + m.typ + " " + m.id + ", which the live model has"})
+		}
+	}
+	return refused, err
 }

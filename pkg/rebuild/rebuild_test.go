@@ -255,3 +255,31 @@ func TestAnEventThatTheLiveModelNeverHadIsADifference(t *testing.T) {
 		}
 	})
 }
+
+// An event that came from somebody who has no history to tell, before the queue
+// was bound, is not waited for: it is told.
+func TestAnEventThatNoHistoryHasIsADifference(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		w.live()
+		w.run(w.rebuild)
+		w.say("s1", "word", 1)
+		w.say("s2", "stranger", 2)
+		w.has(2)
+		w.history = w.history[:1]
+		w.begin()
+		w.replay()
+		w.finish(rebuild.Swap)
+		state := w.becomes(rebuild.Differs)
+		want := []rebuild.Difference{
+			{Table: "inbox", Key: "s2", What: "no history has test.events.said.v1 s2-stranger-2, which the live model has"},
+			{Table: "word", Key: "s2", What: "is in the live model only"},
+		}
+		if diff := cmp.Diff(want, state.Differences); diff != "" {
+			t.Error(diff)
+		}
+		w.finish(rebuild.Anyway)
+		w.becomes(rebuild.Swapped)
+		w.has(1)
+		w.gone()
+	})
+}
