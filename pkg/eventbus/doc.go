@@ -20,6 +20,12 @@
 // command nobody listens for is a mistake that the sender must hear about:
 // Publish returns [ErrUnroutable], naming it.
 //
+// # History
+//
+// [Sender] puts events into one queue and no other: history that one consumer is
+// told again (package replay). They come under the ids of then and are marked,
+// [Event.Replayed], for a consumer that must do something only when it is news.
+//
 // # Order
 //
 // Within one subject events arrive in the order in which they were published, by
