@@ -54,7 +54,7 @@ func (b *Bus) Patterns(ctx context.Context, queue string) (patterns []string, er
 		return nil, fmt.Errorf("patterns of %q: %w", queue, err)
 	}
 	name := b.names.queue(queue)
-	err = b.locked(ctx, s, name, func(ch *amqp.Channel) error {
+	err = b.locked(ctx, s, name, func(ctx context.Context, ch *amqp.Channel) error {
 		if err := there(ch, name); err != nil {
 			return err
 		}

@@ -126,7 +126,7 @@ func (l *Listing) compare(ctx context.Context, after es.Position) (newest, end, 
 	if newest, end, err = l.store.Newest(ctx, after, prefixes()); err != nil {
 		return 0, 0, 0, err
 	}
-	done, err = l.checkpoint(ctx)
+	done, err = checkpoint(ctx, l.db)
 	return newest, end, done, err
 }
 
