@@ -4,7 +4,8 @@
 // The promise. A replay puts every event of the service's history that the
 // consumer's queue takes, up to the moment it began, into that queue and no
 // other, in the order of announcement, under the ids of then, marked as
-// replayed (eventbus.Event.Replayed). What was announced later reached the queue
+// replayed (eventbus.Event.Replayed). Commands are no history and are left out:
+// what came of them is announced by whoever carried them out. What was announced later reached the queue
 // as live events. So nothing is missing in between, and what comes twice, an
 // inbox recognises.
 //

@@ -67,6 +67,16 @@ func TestAReplaySendsOnlyWhatIsWanted(t *testing.T) {
 	})
 }
 
+func TestCommandsAreNotGivenAgain(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		w.past.commands = true
+		w.run(w.replays)
+		packing := w.consume("packing", "order.#", "packing.commands.#")
+		w.becomes(w.begin(replay.Wish{To: "packing"}).ID, replay.Done)
+		packing.has(t, numbers(1, 1000))
+	})
+}
+
 func TestAReplayToNobodyIsRefusedAndLeavesNothing(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		w.queue("crm", "order.#")

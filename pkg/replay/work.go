@@ -114,8 +114,10 @@ func (w *run) read(ctx context.Context, events []eventbus.Event, position int64)
 	}
 }
 
+// wants leaves out commands: they asked for something then, and asking again is
+// not telling what happened.
 func (w *run) wants(e eventbus.Event) bool {
-	if e.Time.Before(w.job.Since) {
+	if e.Time.Before(w.job.Since) || e.IsCommand() {
 		return false
 	}
 	return w.patterns == nil || slices.ContainsFunc(w.patterns, func(pattern string) bool { return eventbus.Match(pattern, e.Type) })

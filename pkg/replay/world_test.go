@@ -26,8 +26,9 @@ var errAway = errors.New("it is away")
 
 // past is a history of count events of a few orders; the n-th has position 10n.
 type past struct {
-	count int
-	page  int
+	count    int
+	page     int
+	commands bool // each event is followed by a command
 
 	mu      sync.Mutex
 	err     error // what reading ends with
@@ -81,6 +82,11 @@ func (p *past) Read(ctx context.Context, after, end int64, handle func(context.C
 		last := min(n+p.page, int(end/10))
 		for i := n; i < last; i++ {
 			events = append(events, happened(i+1))
+			if p.commands {
+				asked := happened(i + 1)
+				asked.ID, asked.Type = asked.ID+"-command", "packing.commands.return_to_stock.v1"
+				events = append(events, asked)
+			}
 		}
 		p.set(func() { p.read += len(events) })
 		if err := handle(ctx, events, int64(last)*10); err != nil {
