@@ -7,6 +7,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	amqp "github.com/rabbitmq/amqp091-go"
+
 	"orderflow/pkg/eventbus"
 	"orderflow/pkg/eventbus/internal/handover"
 )
@@ -17,7 +19,8 @@ type subscription struct {
 	queue    eventbus.Queue
 	handler  handover.Handler
 	life     *handover.Lifetime
-	declared *session // the session in which the queue was last declared; nil when it may be gone
+	declared *session // the session in which the queue was last declared
+	removed  bool     // somebody has removed it since
 	fault    atomic.Pointer[error]
 	current  atomic.Pointer[consumer]
 }
@@ -140,13 +143,13 @@ func (s *subscription) run() {
 func (s *subscription) attach(stopping context.Context, session *session) error {
 	if s.declared != session {
 		restore := s.bus.restoreConsumer
-		if s.declared == nil {
+		if s.removed {
 			restore = s.bus.remakeConsumer
 		}
 		if err := restore(stopping, session, s.queue); err != nil {
 			return err
 		}
-		s.declared = session
+		s.declared, s.removed = session, false
 	}
 	for wide := true; ; wide = false {
 		starting := stopping
@@ -155,7 +158,7 @@ func (s *subscription) attach(stopping context.Context, session *session) error 
 		}
 		c, err := consume(starting, session, s.bus.names.queue(s.queue.Name), s.queue.BatchSize, wide)
 		if err != nil {
-			s.declared = nil
+			s.declared, s.removed = nil, isRemoved(err)
 			return err
 		}
 		s.fault.Store(nil)
@@ -169,8 +172,14 @@ func (s *subscription) attach(stopping context.Context, session *session) error 
 			continue
 		}
 		if err != nil && session.gone.Err() == nil {
-			s.declared = nil
+			s.declared, s.removed = nil, isRemoved(err)
 		}
 		return err
 	}
+}
+
+// isRemoved says that the queue that was to be consumed does not exist.
+func isRemoved(err error) bool {
+	var refusal *amqp.Error
+	return errors.Is(err, errCancelled) || errors.As(err, &refusal) && refusal.Code == amqp.NotFound
 }
