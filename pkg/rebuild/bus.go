@@ -144,7 +144,8 @@ type known struct {
 }
 
 // Covers looks for events that the live inbox has received since the rebuild
-// began: what it had before, history has.
+// began: what it had before, history has. What a person has discarded is in no
+// model.
 func (f *busFeed) Covers(ctx context.Context, live sqldb.Querier, since int64) (lacks string, err error) {
 	held, _, err := f.in.Backlog(ctx)
 	if err != nil {
@@ -155,7 +156,7 @@ func (f *busFeed) Covers(ctx context.Context, live sqldb.Querier, since int64) (
 	}
 	last := known{handledAt: max(since-clocks.Microseconds(), f.covered-taking.Microseconds())}
 	for {
-		page, err := f.read(ctx, live, `AND (handled_at, id) > ($2, $3) ORDER BY handled_at, id LIMIT $4`, last.handledAt, last.id, pageSize)
+		page, err := f.read(ctx, live, `AND outcome = 'handled' AND (handled_at, id) > ($2, $3) ORDER BY handled_at, id LIMIT $4`, last.handledAt, last.id, pageSize)
 		if err != nil {
 			return "", err
 		}
