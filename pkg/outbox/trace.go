@@ -36,6 +36,17 @@ func (o *Outbox) Trace(ctx context.Context, subject string) ([]Published, error)
 	return found, nil
 }
 
+// Published returns up to limit rows with ids greater than after, by id, as far
+// as the retention goes back; those that wait and those that were parked are
+// among them.
+func (o *Outbox) Published(ctx context.Context, after string, limit int) ([]Published, error) {
+	found, err := o.published(ctx, `WHERE id > $1 ORDER BY id LIMIT $2`, after, limit)
+	if err != nil {
+		return nil, fmt.Errorf("list the outbox: %w", err)
+	}
+	return found, nil
+}
+
 func (o *Outbox) published(ctx context.Context, where string, args ...any) ([]Published, error) {
 	rows, err := o.db.Query(ctx, `SELECT seq, `+eventColumns+`, request, requested_at, added_at, sent_at, parked_at, reason
 		FROM outbox `+where, args...)

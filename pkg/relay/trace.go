@@ -31,13 +31,28 @@ func (r *Relay) Trace(ctx context.Context, subject string) ([]Published, error) 
 	if err != nil {
 		return nil, fmt.Errorf("trace %s in relay %s: %w", subject, r.config.Name, err)
 	}
-	return sqldb.Collect(rows, func(row sqldb.Row) (Published, error) {
-		var p Published
-		var at int64
-		err := row.Scan(&p.ID, &p.Type, &p.Subject, &p.Sequence, &p.CorrelationID, &p.CausationID, &at)
-		p.PublishedAt = sqldb.Time(at)
-		return p, err
-	})
+	return sqldb.Collect(rows, scanPublished)
+}
+
+// Published returns up to limit publications behind the one with this subject
+// and id, by subject and id, as far as the retention of 7 days goes back. Empty
+// texts stand before the first.
+func (r *Relay) Published(ctx context.Context, subject, id string, limit int) ([]Published, error) {
+	rows, err := r.config.DB.Query(ctx, `SELECT id, type, subject, sequence, correlation_id, causation_id, published_at
+		FROM relay_published WHERE name = $1 AND (subject, id) > ($2, $3) ORDER BY subject, id LIMIT $4`,
+		r.config.Name, subject, id, limit)
+	if err != nil {
+		return nil, fmt.Errorf("publications of relay %s: %w", r.config.Name, err)
+	}
+	return sqldb.Collect(rows, scanPublished)
+}
+
+func scanPublished(row sqldb.Row) (Published, error) {
+	var p Published
+	var at int64
+	err := row.Scan(&p.ID, &p.Type, &p.Subject, &p.Sequence, &p.CorrelationID, &p.CausationID, &at)
+	p.PublishedAt = sqldb.Time(at)
+	return p, err
 }
 
 // ParkedOf returns the parked events of an aggregate, in the order of its

@@ -141,8 +141,7 @@ func problemOfDeadLetter(id string, err error) error {
 	case errors.Is(err, relay.ErrUntranslatable):
 		return NewProblem(http.StatusConflict, "untranslatable-event", err.Error())
 	case errors.Is(err, inbox.ErrBadCursor), errors.Is(err, outbox.ErrBadCursor), errors.Is(err, relay.ErrBadCursor):
-		return NewProblem(http.StatusUnprocessableEntity, "invalid-request", "validation failed",
-			FieldError{Location: "query.cursor", Message: "not a cursor of this list"})
+		return badCursor()
 	default:
 		return err
 	}

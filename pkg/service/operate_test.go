@@ -76,15 +76,8 @@ func newOperated(t *testing.T) *operated {
 		}
 		svc.ServeTrace(service.TraceInbox(o.in), service.TraceOutbox(o.out), service.TraceRelay(r), row)
 		svc.ServeDeadLetters(service.InboxBox{Inbox: o.in}, service.OutboxBox{Outbox: o.out}, service.RelayBox{Relay: r})
-		svc.ServeLedger(func(_ context.Context, after string, limit int) ([]service.LedgerRow, error) {
-			var rows []service.LedgerRow
-			for i := range 5 {
-				if subject := fmt.Sprintf("s%d", i); subject > after && len(rows) < limit {
-					rows = append(rows, service.LedgerRow{Subject: subject, LastSequence: int64(i)})
-				}
-			}
-			return rows, nil
-		})
+		svc.ServeLedger(ledgerOf("customer", "s0", "s1", "s2", "s3", "s4"), ledgerOf("product"), ledgerOf("order", "o0", "o1", "o1", "s1"))
+		svc.ServeAnnouncements(service.OfOutbox(o.out))
 	})
 	return o
 }
@@ -257,19 +250,80 @@ func TestATraceTellsWhatHappenedInOrder(t *testing.T) {
 	}
 }
 
+// ledgerOf is a ledger with rows of these subjects, which are in order.
+func ledgerOf(kind string, subjects ...string) service.Ledger {
+	return service.Ledger{Kind: kind, Read: func(_ context.Context, q service.LedgerQuery) ([]service.LedgerRow, error) {
+		var rows []service.LedgerRow
+		for i, subject := range subjects {
+			if selected := subject > q.Subject && !q.Exactly || subject == q.Subject && q.Exactly; selected && len(rows) < q.Limit {
+				rows = append(rows, service.LedgerRow{Subject: subject, LastSequence: int64(i)})
+			}
+		}
+		return rows, nil
+	}}
+}
+
+// Whatever the size of the pages: also where one ends with a ledger, or between
+// the two rows that a fault has left of one subject.
 func TestTheLedgerIsListedBySubjectInPages(t *testing.T) {
 	o := newOperated(t)
-	var got []service.LedgerRow
-	for cursor := ""; ; {
-		page := as[service.Page[service.LedgerRow]](t, o.ask(http.MethodGet, "/ledger?limit=2&cursor="+cursor, ""))
-		got = append(got, page.Items...)
-		if cursor = page.NextCursor; cursor == "" {
-			break
+	rowsOf := func(query string) (rows []string, next string) {
+		page := as[service.Page[service.LedgerRow]](t, o.ask(http.MethodGet, "/ledger?"+query, ""))
+		for _, row := range page.Items {
+			rows = append(rows, fmt.Sprintf("%s %s %d", row.Kind, row.Subject, row.LastSequence))
+		}
+		return rows, page.NextCursor
+	}
+	want := []string{
+		"customer s0 0", "customer s1 1", "customer s2 2", "customer s3 3", "customer s4 4",
+		"order o0 0", "order o1 1", "order o1 2", "order s1 3",
+	}
+	for limit := range 10 {
+		var got []string
+		for cursor := ""; ; {
+			rows, next := rowsOf(fmt.Sprintf("limit=%d&cursor=%s", limit+1, cursor))
+			got = append(got, rows...)
+			if cursor = next; cursor == "" {
+				break
+			}
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("pages of %d: %s", limit+1, diff)
 		}
 	}
-	if diff := cmp.Diff([]service.LedgerRow{{"s0", 0}, {"s1", 1}, {"s2", 2}, {"s3", 3}, {"s4", 4}}, got); diff != "" {
+	rows, _ := rowsOf("subject=s1")
+	if diff := cmp.Diff([]string{"customer s1 1", "order s1 3"}, rows); diff != "" {
 		t.Error(diff)
 	}
+	if a := o.ask(http.MethodGet, "/ledger?subject=%00", ""); a.status != http.StatusOK {
+		t.Errorf("a subject that nothing has: %d", a.status)
+	}
+	if a := o.ask(http.MethodGet, "/ledger?cursor="+service.Cursor(-1, "x"), ""); a.status != http.StatusUnprocessableEntity {
+		t.Errorf("a cursor from elsewhere: %d", a.status)
+	}
+}
+
+func TestAnnouncementsAreListedInPages(t *testing.T) {
+	o := newOperated(t)
+	o.announce("nobody.events.one.v1", "nobody.events.two.v1", "nobody.events.three.v1")
+	o.eventually("all are published", func() bool {
+		got := map[string]string{}
+		for cursor := ""; ; {
+			page := as[service.Page[service.Announcement]](t, o.ask(http.MethodGet, "/announcements?limit=2&cursor="+cursor, ""))
+			for _, a := range page.Items {
+				if a.ID == "" || a.CausationID == "" || a.At.IsZero() || a.Subject != orderID {
+					t.Fatalf("%+v", a)
+				}
+				got[a.Type] = a.Status
+			}
+			if cursor = page.NextCursor; cursor == "" {
+				break
+			}
+		}
+		return cmp.Equal(got, map[string]string{
+			"nobody.events.one.v1": "published", "nobody.events.two.v1": "published", "nobody.events.three.v1": "published",
+		})
+	})
 }
 
 func TestUnroutedEventsOfTheSystemAreCountedAndRedriven(t *testing.T) {

@@ -34,8 +34,7 @@ func (q PageQuery) Key(parts ...any) (bool, error) {
 	if q.Cursor == "" {
 		return false, nil
 	}
-	bad := NewProblem(http.StatusUnprocessableEntity, "invalid-request", "validation failed",
-		FieldError{Location: "query.cursor", Message: "not a cursor of this list"})
+	bad := badCursor()
 	text, err := base64.RawURLEncoding.DecodeString(q.Cursor)
 	if err != nil || bytes.Contains(text, []byte(`\u0000`)) { // PostgreSQL's text cannot hold it
 		return false, bad
@@ -50,6 +49,11 @@ func (q PageQuery) Key(parts ...any) (bool, error) {
 		}
 	}
 	return true, nil
+}
+
+func badCursor() *Problem {
+	return NewProblem(http.StatusUnprocessableEntity, "invalid-request", "validation failed",
+		FieldError{Location: "query.cursor", Message: "not a cursor of this list"})
 }
 
 // PageOf cuts limit+1 rows down to a page; key gives the key of its last row.

@@ -15,6 +15,11 @@ import (
 type TraceItem struct {
 	// At is when it happened, UTC.
 	At time.Time `json:"at"`
+	// Since is when it began, where that is known: an event of the inbox had
+	// arrived, one of the outbox had been written, a mail had been ordered.
+	Since time.Time `json:"since,omitzero"`
+	// DueAt is when an event that is held is tried again.
+	DueAt time.Time `json:"dueAt,omitzero"`
 	// Kind is what happened: "http" a request arrived, "appended" a domain event
 	// was committed, "pending" an integration event waits for the bus, "published"
 	// the bus stored it, "received" one was handled, "held" or "parked" one could
@@ -24,8 +29,10 @@ type TraceItem struct {
 	// ID is the id of the command, event, row or mail.
 	ID string `json:"id,omitempty"`
 	// Type is the request line, the event's type, or the name of the row.
-	Type          string `json:"type"`
-	Sequence      *int64 `json:"sequence,omitempty"`
+	Type     string `json:"type"`
+	Sequence *int64 `json:"sequence,omitempty"`
+	// Position is where a committed event stands in the log.
+	Position      int64  `json:"position,omitempty"`
 	CorrelationID string `json:"correlationId,omitempty"`
 	CausationID   string `json:"causationId,omitempty"`
 	Attempts      int    `json:"attempts,omitempty"`
@@ -77,7 +84,7 @@ func TraceInbox(in *inbox.Inbox) Tracer {
 		items := make([]TraceItem, len(received))
 		for i, r := range received {
 			items[i] = TraceItem{
-				At: r.ReceivedAt, Kind: r.Status, ID: r.ID, Type: r.Type, Sequence: &r.Sequence,
+				At: r.ReceivedAt, Since: r.ReceivedAt, DueAt: r.DueAt, Kind: r.Status, ID: r.ID, Type: r.Type, Sequence: &r.Sequence,
 				CorrelationID: r.CorrelationID, CausationID: r.CausationID, Attempts: r.Attempts, Detail: r.Reason,
 			}
 			if r.Status == "handled" {
@@ -139,7 +146,7 @@ func TraceRelay(r *relay.Relay) Tracer {
 // publication tells how far an event of the outbox has come.
 func publication(e eventbus.Event, added, sent, parked time.Time, reason string) TraceItem {
 	item := TraceItem{
-		At: sent, Kind: "published", ID: e.ID, Type: e.Type, Sequence: &e.Sequence,
+		At: sent, Since: added, Kind: "published", ID: e.ID, Type: e.Type, Sequence: &e.Sequence,
 		CorrelationID: e.CorrelationID, CausationID: e.CausationID, Detail: reason,
 	}
 	switch {

@@ -29,7 +29,8 @@ func Run(ctx context.Context, host service.Host) error {
 
 	products.Serve(svc, store)
 	svc.ServeTrace() // orders leave no trace here
-	svc.ServeLedger(store.Ledger)
+	svc.ServeLedger(store.Ledger())
+	svc.ServeAnnouncements(service.OfOutbox(out))
 	svc.ServeDeadLetters(service.OutboxBox{Outbox: out})
 	return svc.Run(ctx)
 }

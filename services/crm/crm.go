@@ -43,7 +43,7 @@ func Run(ctx context.Context, host service.Host) error {
 
 	story.Serve(svc, store, shown)
 	svc.ServeTrace(service.TraceInbox(in), store.Trace)
-	svc.ServeLedger(store.Ledger)
+	svc.ServeLedger(store.Ledgers()...)
 	svc.ServeDeadLetters(service.InboxBox{Inbox: in})
 	return svc.Run(ctx)
 }

@@ -49,9 +49,8 @@ func Run(ctx context.Context, host service.Host) error {
 	api := &web.API{Customers: customers, Announced: announcer.Newest}
 	api.Register(svc)
 	svc.ServeTrace(service.TraceRelay(announcer))
-	svc.ServeLedger(func(context.Context, string, int) ([]service.LedgerRow, error) {
-		return nil, nil // it keeps streams, and no read model that could lag behind them
-	})
+	svc.ServeLedger() // it keeps streams, and no read model that could lag behind them
+	svc.ServeAnnouncements(service.OfRelay(announcer))
 	svc.ServeDeadLetters(service.RelayBox{Relay: announcer})
 	return svc.Run(ctx)
 }

@@ -34,7 +34,8 @@ func Run(ctx context.Context, host service.Host) error {
 
 	shipments.Serve(svc, store, shown)
 	svc.ServeTrace(service.TraceInbox(in), service.TraceOutbox(out), store.Trace)
-	svc.ServeLedger(store.Ledger)
+	svc.ServeLedger(store.Ledgers()...)
+	svc.ServeAnnouncements(service.OfOutbox(out))
 	svc.ServeDeadLetters(service.InboxBox{Inbox: in}, service.OutboxBox{Outbox: out})
 	return svc.Run(ctx)
 }

@@ -35,7 +35,7 @@ func Run(ctx context.Context, host service.Host) error {
 	figures.Serve(svc, store, shown)
 	svc.Router.Get("/live", live.ServeHTTP)
 	svc.ServeTrace(service.TraceInbox(in), store.Trace)
-	svc.ServeLedger(store.Ledger)
+	svc.ServeLedger(store.Ledgers()...)
 	svc.ServeDeadLetters(service.InboxBox{Inbox: in})
 	return svc.Run(ctx)
 }

@@ -42,14 +42,23 @@ func (s *Store) list(ctx context.Context, below place, limit int) ([]Product, er
 	return products, nil
 }
 
-// Ledger tells the sequence of the last event of each product, by SKU.
-func (s *Store) Ledger(ctx context.Context, after string, limit int) ([]service.LedgerRow, error) {
-	rows, err := s.db.Query(ctx, `SELECT sku, version FROM product WHERE sku > $1 ORDER BY sku LIMIT $2`, after, limit)
+// Ledger is what the table of products is reconciled by.
+func (s *Store) Ledger() service.Ledger {
+	return service.Ledger{Kind: service.LedgerProduct, Read: s.ledger}
+}
+
+// ledger tells the sequence of the last event of each product, by SKU.
+func (s *Store) ledger(ctx context.Context, q service.LedgerQuery) ([]service.LedgerRow, error) {
+	rows, err := s.db.Query(ctx, `SELECT `+columns+` FROM product WHERE `+q.Where("sku")+` ORDER BY sku LIMIT $2`, q.Subject, q.Limit)
 	if err != nil {
 		return nil, fmt.Errorf("ledger of products: %w", err)
 	}
-	ledger, err := sqldb.Collect(rows, func(row sqldb.Row) (r service.LedgerRow, err error) {
-		return r, row.Scan(&r.Subject, &r.LastSequence)
+	ledger, err := sqldb.Collect(rows, func(row sqldb.Row) (service.LedgerRow, error) {
+		p, err := scan(row)
+		return service.LedgerRow{
+			Subject: p.SKU, LastSequence: p.Version, ChangedAt: p.ChangedAt,
+			Facts: service.Facts{}.Text(service.FactPrice, service.MoneyFact(p.Price.Amount, p.Price.Currency)),
+		}, err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("ledger of products: %w", err)

@@ -7,7 +7,6 @@ import (
 	"math"
 	"time"
 
-	"orderflow/pkg/service"
 	"orderflow/pkg/sqldb"
 	"orderflow/services/crm/internal/letters"
 )
@@ -117,25 +116,4 @@ func mails(ctx context.Context, q sqldb.Querier, condition string, below place, 
 		return nil, fmt.Errorf("list mails: %w", err)
 	}
 	return list, nil
-}
-
-// Ledger tells how far the rows of customers and orders have come, by subject.
-// For an order that is up to which of the order's own events: -1 when only other
-// services' have arrived.
-func (s *Store) Ledger(ctx context.Context, after string, limit int) ([]service.LedgerRow, error) {
-	rows, err := s.db.Query(ctx, `SELECT subject, last_sequence FROM (
-			SELECT customer_id AS subject, last_sequence FROM customer WHERE customer_id > $1 ORDER BY customer_id LIMIT $2) AS c
-		UNION ALL SELECT subject, last_sequence FROM (
-			SELECT order_id AS subject, order_sequence AS last_sequence FROM customer_order WHERE order_id > $1 ORDER BY order_id LIMIT $2) AS o
-		ORDER BY 1 LIMIT $2`, after, limit)
-	if err != nil {
-		return nil, fmt.Errorf("ledger of crm: %w", err)
-	}
-	ledger, err := sqldb.Collect(rows, func(row sqldb.Row) (r service.LedgerRow, err error) {
-		return r, row.Scan(&r.Subject, &r.LastSequence)
-	})
-	if err != nil {
-		return nil, fmt.Errorf("ledger of crm: %w", err)
-	}
-	return ledger, nil
 }

@@ -254,20 +254,38 @@ func TestEverySampleOfWhatIsReadIsTakenIn(t *testing.T) {
 	}
 }
 
+func read(t *testing.T, ledger service.Ledger, q service.LedgerQuery) []service.LedgerRow {
+	t.Helper()
+	rows, err := ledger.Read(t.Context(), q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rows
+}
+
 func TestLedgerAndTraceTellWhatIsThere(t *testing.T) {
 	sqldbtest.Each(t, func(t *testing.T, db sqldb.DB) {
 		w := newWorld(t, db, true)
 		w.deliver(t, created("Zoë", "zoe@example.org"), contact(3, "Zoë", "z@example.org"), placed(first, 10), cancelled(first, "customer", 4), packed(other))
-		rows, err := w.store.Ledger(t.Context(), "", 10)
-		if err != nil {
-			t.Fatal(err)
+		customers, orders := w.store.Ledgers()[0], w.store.Ledgers()[1]
+		rows := append(read(t, customers, service.LedgerQuery{Limit: 10}), read(t, orders, service.LedgerQuery{Limit: 10})...)
+		want := []service.LedgerRow{
+			{Subject: zoe, LastSequence: 3, Status: "active"},
+			{Subject: first, LastSequence: 4, Status: "cancelled", Facts: map[string]string{
+				"customer": zoe, "total": "900 EUR", "placedAt": "2025-05-01T12:10:00.000000Z", "cancelledAt": "2025-05-01T12:40:00.000000Z", "mails": "order-cancelled 1, order-confirmation 1",
+			}},
+			{Subject: other, LastSequence: -1, Status: "packed", Facts: map[string]string{
+				"customer": zoe, "packedAt": "2025-05-01T12:20:00.000000Z", "mails": "order-packed 1",
+			}},
 		}
-		want := []service.LedgerRow{{Subject: zoe, LastSequence: 3}, {Subject: first, LastSequence: 4}, {Subject: other, LastSequence: -1}}
-		if diff := cmp.Diff(want, rows); diff != "" {
+		if diff := cmp.Diff(want, rows, cmpopts.IgnoreFields(service.LedgerRow{}, "ChangedAt")); diff != "" {
 			t.Error(diff)
 		}
-		if rest, err := w.store.Ledger(t.Context(), zoe, 1); err != nil || len(rest) != 1 || rest[0].Subject != first {
-			t.Errorf("after %s: %v, %v", zoe, rest, err)
+		if rest := read(t, orders, service.LedgerQuery{Subject: first, Limit: 1}); len(rest) != 1 || rest[0].Subject != other {
+			t.Errorf("after %s: %v", first, rest)
+		}
+		if one := read(t, orders, service.LedgerQuery{Subject: first, Exactly: true, Limit: 10}); len(one) != 1 || one[0].Subject != first {
+			t.Errorf("of %s: %v", first, one)
 		}
 
 		due, err := w.store.Due(t.Context(), time.Now(), 10)

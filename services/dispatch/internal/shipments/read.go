@@ -47,27 +47,6 @@ func (s *Store) list(ctx context.Context, status Status, below place, limit int)
 	return shipments, nil
 }
 
-// Ledger tells how far each row has come: shipments in packing's events, copies
-// of customers in the customer's. Shipments of orders that are not known to be
-// packed have not begun.
-func (s *Store) Ledger(ctx context.Context, after string, limit int) ([]service.LedgerRow, error) {
-	rows, err := s.db.Query(ctx, `SELECT subject, sequence FROM (
-			SELECT order_id AS subject, packing_sequence AS sequence FROM shipment WHERE packed_at > 0
-			UNION ALL
-			SELECT customer_id, CASE WHEN name_sequence > address_sequence THEN name_sequence ELSE address_sequence END FROM customer
-		) AS ledger WHERE subject > $1 ORDER BY subject LIMIT $2`, after, limit)
-	if err != nil {
-		return nil, fmt.Errorf("ledger of shipments: %w", err)
-	}
-	ledger, err := sqldb.Collect(rows, func(row sqldb.Row) (r service.LedgerRow, err error) {
-		return r, row.Scan(&r.Subject, &r.LastSequence)
-	})
-	if err != nil {
-		return nil, fmt.Errorf("ledger of shipments: %w", err)
-	}
-	return ledger, nil
-}
-
 // Trace tells what the row of an order's shipment says now, and since when.
 func (s *Store) Trace(ctx context.Context, orderID string) ([]service.TraceItem, error) {
 	shipment, err := load(ctx, s.db, orderID)

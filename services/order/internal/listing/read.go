@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"orderflow/pkg/service"
 	"orderflow/pkg/sqldb"
 	"orderflow/services/order/internal/domain"
 	"orderflow/services/order/internal/stored"
@@ -71,9 +72,9 @@ func (l *Listing) Row(ctx context.Context, id string) (Listed, bool, error) {
 	return found[0], true, nil
 }
 
-// After returns up to limit orders by id, those with an id greater than after.
-func (l *Listing) After(ctx context.Context, after string, limit int) ([]Listed, error) {
-	return l.read(ctx, "WHERE order_id > $1 ORDER BY order_id LIMIT $2", after, limit)
+// Select returns the orders that a ledger's query selects, by id.
+func (l *Listing) Select(ctx context.Context, q service.LedgerQuery) ([]Listed, error) {
+	return l.read(ctx, "WHERE "+q.Where("order_id")+" ORDER BY order_id LIMIT $2", q.Subject, q.Limit)
 }
 
 func (l *Listing) read(ctx context.Context, rest string, args ...any) ([]Listed, error) {

@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 
+	"orderflow/pkg/service"
 	"orderflow/pkg/sqldb/sqldbtest"
 	"orderflow/services/order/internal/domain"
 	"orderflow/services/order/internal/listing"
@@ -122,7 +123,7 @@ func TestRowsCanBeGoneThroughByID(t *testing.T) {
 		slices.Sort(want)
 		var got []string
 		for after := ""; ; after = got[len(got)-1] {
-			rows, err := w.list.After(t.Context(), after, 6)
+			rows, err := w.list.Select(t.Context(), service.LedgerQuery{Subject: after, Limit: 6})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -9,7 +9,6 @@ import (
 	"orderflow/pkg/es"
 	"orderflow/pkg/service"
 	"orderflow/services/order/internal/fulfilment"
-	"orderflow/services/order/internal/listing"
 )
 
 // TraceStreams tells what the streams of the order and of its process say: the
@@ -37,7 +36,7 @@ func (a *API) TraceStreams(ctx context.Context, orderID string) ([]service.Trace
 		}
 		revision := int64(e.Revision)
 		items = append(items, service.TraceItem{
-			At: e.At, Kind: "appended", ID: e.ID.String(), Type: e.Type, Sequence: &revision,
+			At: e.At, Kind: "appended", ID: e.ID.String(), Type: e.Type, Sequence: &revision, Position: int64(e.Position), //nolint:gosec // below 2^63
 			CorrelationID: e.Metadata.CorrelationID, CausationID: e.Metadata.CausationID,
 		})
 	}
@@ -53,16 +52,4 @@ func (a *API) TraceRow(ctx context.Context, orderID string) ([]service.TraceItem
 	return []service.TraceItem{{
 		At: row.WrittenAt, Kind: "wrote", ID: orderID, Type: "order_list", Sequence: &row.Version, Detail: string(row.Order.Status),
 	}}, nil
-}
-
-// Ledger tells how far the rows of the list have come.
-func Ledger(list *listing.Listing) func(ctx context.Context, after string, limit int) ([]service.LedgerRow, error) {
-	return func(ctx context.Context, after string, limit int) ([]service.LedgerRow, error) {
-		found, err := list.After(ctx, after, limit)
-		rows := make([]service.LedgerRow, len(found))
-		for i, listed := range found {
-			rows[i] = service.LedgerRow{Subject: listed.ID, LastSequence: listed.Version}
-		}
-		return rows, err
-	}
 }

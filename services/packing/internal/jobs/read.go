@@ -47,21 +47,41 @@ func (s *Store) list(ctx context.Context, status Status, below place, limit int)
 	return jobs, nil
 }
 
-// Ledger tells up to which of the order's events each job has come, by order.
+// Ledger is what the table of jobs is reconciled by.
+func (s *Store) Ledger() service.Ledger {
+	return service.Ledger{Kind: service.LedgerOrder, Read: s.ledger}
+}
+
+// ledger tells up to which of the order's events each job has come, by order.
 // Rows of orders that have not arrived are among them.
-func (s *Store) Ledger(ctx context.Context, after string, limit int) ([]service.LedgerRow, error) {
+func (s *Store) ledger(ctx context.Context, q service.LedgerQuery) ([]service.LedgerRow, error) {
 	rows, err := s.db.Query(ctx,
-		`SELECT order_id, order_sequence FROM job WHERE order_id > $1 ORDER BY order_id LIMIT $2`, after, limit)
+		`SELECT `+columns+` FROM job WHERE `+q.Where("order_id")+` ORDER BY order_id LIMIT $2`, q.Subject, q.Limit)
 	if err != nil {
 		return nil, fmt.Errorf("ledger of jobs: %w", err)
 	}
-	ledger, err := sqldb.Collect(rows, func(row sqldb.Row) (r service.LedgerRow, err error) {
-		return r, row.Scan(&r.Subject, &r.LastSequence)
+	ledger, err := sqldb.Collect(rows, func(row sqldb.Row) (service.LedgerRow, error) {
+		job, err := scan(row)
+		return ledgerRow(job), err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("ledger of jobs: %w", err)
 	}
 	return ledger, nil
+}
+
+func ledgerRow(j Job) service.LedgerRow {
+	lines := map[string]int64{}
+	for _, line := range j.Lines {
+		lines[line.SKU] += line.Quantity
+	}
+	return service.LedgerRow{
+		Subject: j.OrderID, LastSequence: j.OrderSequence, Status: string(j.Status()), ChangedAt: j.ChangedAt,
+		Facts: service.Facts{}.
+			Text(service.FactCustomer, j.CustomerID).Text(service.FactLines, service.LinesFact(lines)).
+			At(service.FactPlacedAt, micros(j.PlacedAt)).At(service.FactPackedAt, micros(j.PackedAt)).
+			At(service.FactCancelledAt, micros(j.CancelledAt)),
+	}
 }
 
 // Trace tells what the row of an order's job says now, and since when.
