@@ -33,6 +33,7 @@ type commands struct {
 	Letters deadlettersCommand `cmd:"" name:"deadletters" help:"Look at events that could not be handled or published, have them tried again, or give them up."`
 	Replay  replayCommand      `cmd:"" help:"Tell one consumer, such as a service that was added later, what was announced so far."`
 	Rebuild rebuildCommand     `cmd:"" help:"Make a read model anew beside the live one, compare them, and swap."`
+	Verify  verifyCommand      `cmd:"" help:"Compare what was committed with what every service shows and has announced."`
 	Health  healthCommand      `cmd:"" help:"Exit 0 when URL answers 200, otherwise 1: the health check of containers."`
 }
 
@@ -61,7 +62,7 @@ func (f *folder) Decode(ctx *kong.DecodeContext) error {
 }
 
 // run is the whole program. It returns the exit code: 0, 1 when a command could not do its work, 2 for a command line
-// that makes no sense.
+// that makes no sense; commands that look say in their help what else they return.
 func run(ctx context.Context, args []string, term terminal) int {
 	exit := -1
 	parser, err := kong.New(&commands{},
@@ -86,6 +87,9 @@ func run(ctx context.Context, args []string, term terminal) int {
 	}
 	if err := command.Run(); err != nil {
 		fmt.Fprintf(term.Err, "orderflow: %v\n", err)
+		if coded, ok := errors.AsType[exitCodeError](err); ok {
+			return coded.code
+		}
 		return 1
 	}
 	return 0

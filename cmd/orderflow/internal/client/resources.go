@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/url"
 	"time"
+
+	"orderflow/pkg/service"
 )
 
 // Money is an amount in minor units.
@@ -188,44 +190,73 @@ func (c *Client) Summary(ctx context.Context) (Summary, error) {
 
 // TraceItem is one thing that happened to an order in one service.
 type TraceItem struct {
-	At       time.Time
-	Kind     string
-	Type     string
-	Detail   string
-	Attempts int
-	Sequence *int64
+	service.TraceItem
 	// Service is where it happened.
 	Service string `json:"-"`
 }
 
 // Trace reads what happened to an order in one service.
-func (c *Client) Trace(ctx context.Context, service, orderID string) ([]TraceItem, error) {
+func (c *Client) Trace(ctx context.Context, name, orderID string) ([]TraceItem, error) {
 	var trace struct{ Items []TraceItem }
-	if err := c.get(ctx, service, "/trace/"+orderID, &trace); err != nil {
+	if err := c.get(ctx, name, "/trace/"+url.PathEscape(orderID), &trace); err != nil {
 		return nil, err
 	}
 	for i := range trace.Items {
-		trace.Items[i].Service = service
+		trace.Items[i].Service = name
 	}
 	return trace.Items, nil
 }
 
+// Day is what was ordered on one UTC day, named as in 2006-01-02.
+type Day struct {
+	Day     string
+	Orders  int64
+	Revenue []Money
+}
+
+// OrdersPerDay reads every day from the first to the last; at most 366 can be asked for.
+func (c *Client) OrdersPerDay(ctx context.Context, first, last time.Time) ([]Day, error) {
+	var days struct{ Items []Day }
+	err := c.get(ctx, "reporting", "/orders-per-day?from="+first.Format(time.DateOnly)+"&to="+last.Format(time.DateOnly), &days)
+	return days.Items, err
+}
+
+// LedgerPage reads up to limit rows of a service's ledger behind a cursor, which is empty for the first page and after
+// the last.
+func (c *Client) LedgerPage(ctx context.Context, name, cursor string, limit int) (rows []service.LedgerRow, next string, err error) {
+	var page service.Page[service.LedgerRow]
+	err = c.get(ctx, name, fmt.Sprintf("/ledger?limit=%d&cursor=%s", limit, url.QueryEscape(cursor)), &page)
+	return page.Items, page.NextCursor, err
+}
+
+// LedgerOf reads the rows that a service has of one subject, of every kind.
+func (c *Client) LedgerOf(ctx context.Context, name, subject string) ([]service.LedgerRow, error) {
+	var page service.Page[service.LedgerRow]
+	err := c.get(ctx, name, "/ledger?limit=100&subject="+url.QueryEscape(subject), &page)
+	return page.Items, err
+}
+
+// Announcements reads up to 100 announcements of a service behind a cursor, which is empty for the first page and after
+// the last.
+func (c *Client) Announcements(ctx context.Context, name, cursor string) (found []service.Announcement, next string, err error) {
+	var page service.Page[service.Announcement]
+	err = c.get(ctx, name, "/announcements?limit=100&cursor="+url.QueryEscape(cursor), &page)
+	return page.Items, page.NextCursor, err
+}
+
 // Ledger calls visit with the subject of every row that a service has, page by page.
-func (c *Client) Ledger(ctx context.Context, service string, visit func(subject string)) error {
+func (c *Client) Ledger(ctx context.Context, name string, visit func(subject string)) error {
 	for cursor := ""; ; {
-		var page struct {
-			Items      []struct{ Subject string }
-			NextCursor string
-		}
-		if err := c.get(ctx, service, "/ledger?limit=100&cursor="+url.QueryEscape(cursor), &page); err != nil {
+		rows, next, err := c.LedgerPage(ctx, name, cursor, 100)
+		if err != nil {
 			return err
 		}
-		for _, row := range page.Items {
+		for _, row := range rows {
 			visit(row.Subject)
 		}
-		if page.NextCursor == "" {
+		if next == "" {
 			return nil
 		}
-		cursor = page.NextCursor
+		cursor = next
 	}
 }

@@ -1,0 +1,235 @@
+package verify
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"orderflow/pkg/service"
+	"orderflow/pkg/sqldb"
+)
+
+type tx = sqldb.Tx
+
+// suspicion is what looked wrong about one service, to be looked at again.
+type suspicion struct {
+	most int
+	// subjects are those whose rows differ, announcements those that have no
+	// cause, and unannounced the events that nobody was told of.
+	subjects      map[about]bool
+	announcements []service.Announcement
+	unannounced   []committed
+	// further counts what there is beyond most of each.
+	further int
+}
+
+// about is what a row is about.
+type about struct{ kind, subject string }
+
+func (s *suspicion) add(kind, subject string) {
+	if key := (about{kind, subject}); !s.subjects[key] {
+		if len(s.subjects) >= s.most {
+			s.further++
+			return
+		}
+		s.subjects[key] = true
+	}
+}
+
+func (s *suspicion) addAnnouncement(a service.Announcement) {
+	if len(s.announcements) >= s.most {
+		s.further++
+		return
+	}
+	s.announcements = append(s.announcements, a)
+}
+
+func (s *suspicion) addUnannounced(e committed) {
+	if len(s.unannounced) >= s.most {
+		s.further++
+		return
+	}
+	s.unannounced = append(s.unannounced, e)
+}
+
+func (s *suspicion) empty() bool {
+	return len(s.subjects)+len(s.announcements)+len(s.unannounced) == 0
+}
+
+// ledger hands the rows of a service to fn, page by page.
+func (v *Verifier) ledger(ctx context.Context, name string, fn func([]service.LedgerRow) error) error {
+	for cursor := ""; ; {
+		rows, next, err := v.Client.LedgerPage(ctx, name, cursor, 100)
+		if err != nil {
+			return &CannotLookError{Where: name, Err: err}
+		}
+		if len(rows) > 0 {
+			if err := fn(rows); err != nil {
+				return err
+			}
+		}
+		if next == "" {
+			return nil
+		}
+		cursor = next
+	}
+}
+
+// look compares the rows of a service with what was committed.
+func (v *Verifier) look(ctx context.Context, name string) (*suspicion, error) {
+	s := &suspicion{most: v.Most, subjects: map[about]bool{}}
+	if shows(name) == nil {
+		return s, nil
+	}
+	if err := v.book.forget(ctx); err != nil {
+		return nil, err
+	}
+	err := v.ledger(ctx, name, func(rows []service.LedgerRow) error {
+		for kind, of := range bySubject(rows) {
+			truths, err := v.book.truths(ctx, kind, slices.Collect(keys(of)))
+			if err != nil {
+				return err
+			}
+			for subject, rows := range of {
+				if len(compare(name, truths[subject], rows)) > 0 {
+					s.add(kind, subject)
+				}
+			}
+		}
+		return v.book.show(ctx, rows)
+	})
+	if err != nil {
+		return nil, err
+	}
+	for _, kind := range shows(name) {
+		err := v.book.notShown(ctx, kind, func(truths []truth) error {
+			for _, t := range truths {
+				if expect(name, t).required {
+					s.add(kind, t.Subject)
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+// bySubject sorts rows by what they are about.
+func bySubject(rows []service.LedgerRow) map[string]map[string][]service.LedgerRow {
+	sorted := map[string]map[string][]service.LedgerRow{}
+	for _, row := range rows {
+		if sorted[row.Kind] == nil {
+			sorted[row.Kind] = map[string][]service.LedgerRow{}
+		}
+		sorted[row.Kind][row.Subject] = append(sorted[row.Kind][row.Subject], row)
+	}
+	return sorted
+}
+
+// lookAgain waits until what looked wrong is older than the lag, and tells what
+// still is.
+func (v *Verifier) lookAgain(ctx context.Context, suspects map[string]*suspicion) error {
+	waited := false
+	for _, name := range Services() {
+		s := suspects[name]
+		if s.further > 0 {
+			if v.report.Further == nil {
+				v.report.Further = map[string]int{}
+			}
+			v.report.Further[name] = s.further
+		}
+		if !s.empty() && !waited {
+			v.Tell("looking again at what differs, in " + v.Lag.String())
+			if err := sleep(ctx, v.Lag); err != nil {
+				return err
+			}
+			waited = true
+		}
+		for _, key := range sortedSubjects(s.subjects) {
+			if err := v.judge(ctx, name, key); err != nil {
+				return err
+			}
+		}
+		if err := v.judgeAnnouncements(ctx, name, s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func sortedSubjects(subjects map[about]bool) []about {
+	list := make([]about, 0, len(subjects))
+	for key := range subjects {
+		list = append(list, key)
+	}
+	slices.SortFunc(list, func(a, b about) int { return strings.Compare(a.kind+" "+a.subject, b.kind+" "+b.subject) })
+	return list
+}
+
+// judge tells how one subject differs now, if it is old enough to say.
+func (v *Verifier) judge(ctx context.Context, name string, key about) error {
+	before, err := v.truth(ctx, key)
+	if err != nil {
+		return err
+	}
+	rows, err := v.Client.LedgerOf(ctx, name, key.subject)
+	if err != nil {
+		return &CannotLookError{Where: name, Err: err}
+	}
+	rows = slices.DeleteFunc(rows, func(r service.LedgerRow) bool { return r.Kind != key.kind })
+	differences := compare(name, before, rows)
+	if len(differences) == 0 {
+		return nil // it had been on its way
+	}
+	after, err := v.truth(ctx, key)
+	if err != nil {
+		return err
+	}
+	newest := time.UnixMicro(max(after.ChangedAt, 0))
+	for _, row := range rows {
+		if row.ChangedAt.After(newest) {
+			newest = row.ChangedAt
+		}
+	}
+	if after.Revision != before.Revision || v.young(newest) {
+		v.report.Unjudged++
+		return nil
+	}
+	v.found = append(v.found, differences...)
+	return nil
+}
+
+// young reports whether something is younger than the lag.
+func (v *Verifier) young(at time.Time) bool { return time.Since(at) < v.Lag }
+
+// truth is what was committed about a subject by now.
+func (v *Verifier) truth(ctx context.Context, key about) (truth, error) {
+	if key.kind != service.LedgerProduct {
+		return v.committedTo(ctx, key.kind, key.subject)
+	}
+	rows, err := v.Client.LedgerOf(ctx, "catalog", key.subject)
+	if err != nil {
+		return truth{}, &CannotLookError{Where: "catalog", Err: err}
+	}
+	if len(rows) == 0 {
+		return unseen(key.kind, key.subject), nil
+	}
+	return product(rows[0]), nil
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func endsWith(text, end string) bool { return end != "" && strings.HasSuffix(text, end) }
