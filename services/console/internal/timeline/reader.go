@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"orderflow/pkg/journey"
 	"orderflow/pkg/service"
 	"orderflow/services/console/internal/board"
 	"orderflow/services/console/internal/neighbours"
@@ -28,9 +29,9 @@ type Timeline struct {
 	// Order is the order itself, absent when the order service does not tell.
 	Order *board.Order `json:"order,omitempty"`
 	// Items are in the order in which they happened, causes before effects.
-	Items []Item `json:"items"`
+	Items []journey.Item `json:"items"`
 	// Awaited is what should come next.
-	Awaited []Awaited `json:"awaited"`
+	Awaited []journey.Awaited `json:"awaited"`
 	// Services says who was asked, and who did not answer.
 	Services []Answer `json:"services"`
 }
@@ -70,13 +71,13 @@ func (r *Reader) Read(ctx context.Context, orderID string) Timeline {
 // them does not answer.
 type memory struct {
 	order *board.Order
-	told  map[string][]Item
+	told  map[string][]journey.Item
 }
 
 func (r *Reader) read(ctx context.Context, orderID string, before *memory) Timeline {
 	services := neighbours.Names()
-	t := Timeline{OrderID: orderID, Items: []Item{}, Services: make([]Answer, len(services))}
-	told := make([][]Item, len(services))
+	t := Timeline{OrderID: orderID, Items: []journey.Item{}, Services: make([]Answer, len(services))}
+	told := make([][]journey.Item, len(services))
 	var asked sync.WaitGroup
 	for i, name := range services {
 		asked.Go(func() { told[i], t.Services[i] = r.ask(ctx, name, orderID) })
@@ -89,7 +90,7 @@ func (r *Reader) read(ctx context.Context, orderID string, before *memory) Timel
 		}
 	})
 	asked.Wait()
-	now := memory{order: cmp.Or(t.Order, before.order), told: map[string][]Item{}}
+	now := memory{order: cmp.Or(t.Order, before.order), told: map[string][]journey.Item{}}
 	for i, name := range services {
 		now.told[name] = told[i]
 		if t.Services[i].Problem != "" {
@@ -99,12 +100,16 @@ func (r *Reader) read(ctx context.Context, orderID string, before *memory) Timel
 	}
 	*before = now
 	t.Order = now.order
-	t.Items = arrange(t.Items)
-	t.Awaited = await(t.Items, t.Order, t.silent(), time.Now())
+	t.Items = journey.Arrange(t.Items)
+	status := ""
+	if t.Order != nil {
+		status = t.Order.Status
+	}
+	t.Awaited = journey.Await(t.Items, status, t.silent(), time.Now())
 	return t
 }
 
-func (r *Reader) ask(ctx context.Context, name, orderID string) ([]Item, Answer) {
+func (r *Reader) ask(ctx context.Context, name, orderID string) ([]journey.Item, Answer) {
 	trace := service.Trace{}
 	err := r.services.Get(ctx, name, "/trace/"+orderID, &trace)
 	if errors.Is(err, neighbours.ErrNotFound) {
@@ -114,7 +119,7 @@ func (r *Reader) ask(ctx context.Context, name, orderID string) ([]Item, Answer)
 		return nil, Answer{Service: name, Problem: err.Error()}
 	}
 	trace.Service = name
-	items := itemsOf(trace)
+	items := journey.Items(trace)
 	return items, Answer{Service: name, Items: len(items)}
 }
 

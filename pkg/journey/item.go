@@ -1,4 +1,4 @@
-package timeline
+package journey
 
 import (
 	"strconv"
@@ -20,6 +20,23 @@ const (
 	Person = "person"
 )
 
+// The parts of what went on that waiting is told from working by.
+const (
+	// Unsent: what was committed was not with the bus, or a mail not with its server.
+	Unsent = "unsent"
+	// Queued: the event was on the bus, and had not been taken.
+	Queued = "queued"
+	// Held: handling it had failed, or something before it had; it was tried again.
+	Held = "held"
+	// Besides, there are [Working] and [Person].
+)
+
+// Span is a part of the time up to an item, in ms.
+type Span struct {
+	Doing string  `json:"doing" enum:"working,unsent,queued,held,person"`
+	Ms    float64 `json:"ms"`
+}
+
 // Item is one thing that happened to the order.
 type Item struct {
 	// Key is the item's name on this timeline; it stays while the timeline grows.
@@ -32,6 +49,9 @@ type Item struct {
 	// negative when the effect was noted before the cause.
 	Doing  string  `json:"doing,omitempty" enum:"working,publishing,travelling"`
 	TookMs float64 `json:"tookMs,omitempty"`
+	// Spans divide the time since the cause into waiting and working, in order,
+	// as far as the services know; nothing in them is negative.
+	Spans []Span `json:"spans,omitempty"`
 }
 
 // outgoing reports whether the item is about an event that its service publishes.
@@ -76,9 +96,9 @@ func (i Item) name() string {
 	return i.Service + "/" + role + "/" + id
 }
 
-// itemsOf turns what one service tells into items with keys of their own. A
+// Items turns what one service tells into items with keys of their own. A
 // request that had several effects is told with each of them: it happened once.
-func itemsOf(trace service.Trace) []Item {
+func Items(trace service.Trace) []Item {
 	items := make([]Item, 0, len(trace.Items))
 	used := map[string]int{}
 	for _, told := range trace.Items {

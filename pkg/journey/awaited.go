@@ -1,12 +1,10 @@
-package timeline
+package journey
 
 import (
 	"slices"
 	"time"
 
 	"orderflow/pkg/inbox"
-	"orderflow/services/console/internal/board"
-	"orderflow/services/console/internal/neighbours"
 )
 
 // Awaited is something that should come next and has not.
@@ -23,7 +21,16 @@ type Awaited struct {
 	Since time.Time `json:"since"`
 }
 
-// The events of an order, as the console knows them.
+// The services that read events of an order.
+const (
+	order     = "order"
+	packing   = "packing"
+	dispatch  = "dispatch"
+	crm       = "crm"
+	reporting = "reporting"
+)
+
+// The events of an order, as they are known here.
 const (
 	placedV1     = "order.events.placed.v1"
 	placedV2     = "order.events.placed.v2" // beside v1, for whoever reads that instead
@@ -42,32 +49,33 @@ const (
 func readersOf(typ string) []string {
 	switch typ {
 	case placedV1:
-		return []string{neighbours.Packing, neighbours.CRM}
+		return []string{packing, crm}
 	case placedV2:
-		return []string{neighbours.Reporting}
+		return []string{reporting}
 	case cancelledV1:
-		return []string{neighbours.Packing, neighbours.Dispatch, neighbours.CRM, neighbours.Reporting}
+		return []string{packing, dispatch, crm, reporting}
 	case packedV1:
-		return []string{neighbours.Order, neighbours.Dispatch, neighbours.CRM, neighbours.Reporting}
+		return []string{order, dispatch, crm, reporting}
 	case rejectedV1:
-		return []string{neighbours.Order}
+		return []string{order}
 	case dispatchedV1:
-		return []string{neighbours.Order, neighbours.CRM, neighbours.Reporting}
+		return []string{order, crm, reporting}
 	case delayedV1:
-		return []string{neighbours.CRM, neighbours.Reporting}
+		return []string{crm, reporting}
 	case returnToStockV1:
-		return []string{neighbours.Packing}
+		return []string{packing}
 	case returnedV1:
-		return []string{neighbours.Order, neighbours.Reporting}
+		return []string{order, reporting}
 	default:
 		return nil
 	}
 }
 
-// await tells what has not come yet. silent are the services that did not
+// Await tells what has not come yet. status is that of the order, empty when it
+// is not known, which says what people have to do next. silent are the services that did not
 // answer: what they have received is unknown, so nothing is said of them. Nor of
 // events so old that their readers may have forgotten receiving them.
-func await(items []Item, order *board.Order, silent []string, now time.Time) []Awaited {
+func Await(items []Item, status string, silent []string, now time.Time) []Awaited {
 	received := map[string]bool{}
 	for _, item := range items {
 		if item.incoming() {
@@ -87,14 +95,11 @@ func await(items []Item, order *board.Order, silent []string, now time.Time) []A
 			}
 		}
 	}
-	if order == nil {
-		return awaited
-	}
-	switch order.Status {
+	switch status {
 	case "placed":
-		awaited = append(awaited, person(items, neighbours.Packing, placedV1)...)
+		awaited = append(awaited, person(items, packing, placedV1)...)
 	case "packed":
-		awaited = append(awaited, person(items, neighbours.Dispatch, packedV1)...)
+		awaited = append(awaited, person(items, dispatch, packedV1)...)
 	}
 	return awaited
 }

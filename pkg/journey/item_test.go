@@ -1,4 +1,4 @@
-package timeline
+package journey
 
 import (
 	"testing"
@@ -9,7 +9,7 @@ import (
 )
 
 func told(name string, items ...service.TraceItem) []string {
-	return keys(itemsOf(service.Trace{Service: name, Items: items}))
+	return keys(Items(service.Trace{Service: name, Items: items}))
 }
 
 func TestRequestWithSeveralEffectsHappenedOnce(t *testing.T) {

@@ -1,4 +1,4 @@
-package timeline
+package journey
 
 import (
 	"fmt"
@@ -29,7 +29,7 @@ func keys(items []Item) []string {
 }
 
 func TestEventIsFollowedFromServiceToService(t *testing.T) {
-	got := arrange([]Item{
+	got := Arrange([]Item{
 		item("order", "http", "C", "", 0),
 		item("order", "appended", "D", "C", 2),
 		item("order", "published", "E", "D", 5),
@@ -68,7 +68,7 @@ func TestEventIsFollowedFromServiceToService(t *testing.T) {
 }
 
 func TestCauseStandsAboveWhatWasNotedBeforeIt(t *testing.T) {
-	got := arrange([]Item{
+	got := Arrange([]Item{
 		item("order", "http", "C", "", 0),
 		item("order", "appended", "D", "C", 2),
 		item("order", "published", "E", "D", 9), // the confirmation came late
@@ -86,7 +86,7 @@ func TestCauseStandsAboveWhatWasNotedBeforeIt(t *testing.T) {
 }
 
 func TestRowStandsBelowTheEventThatChangedIt(t *testing.T) {
-	got := arrange([]Item{
+	got := Arrange([]Item{
 		item("dispatch", "http", "P", "", 0),
 		item("reporting", "wrote", "R", "", 4),
 		item("reporting", "received", "F", "P", 5),
@@ -105,7 +105,7 @@ func TestRowStandsBelowTheEventThatChangedIt(t *testing.T) {
 }
 
 func TestIDsThatGoRoundInACircleAreStillShown(t *testing.T) {
-	got := arrange([]Item{
+	got := Arrange([]Item{
 		item("order", "appended", "A", "B", 3),
 		item("order", "appended", "B", "A", 2),
 		item("order", "appended", "C", "C", 1),
@@ -142,7 +142,7 @@ func story(t *rapid.T) []Item {
 func TestEveryStoryIsToldWholeAndCausesFirst(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		items := story(t)
-		got := arrange(slices.Clone(items))
+		got := Arrange(slices.Clone(items))
 		place := map[string]int{}
 		for i, key := range keys(got) {
 			place[key] = i
@@ -164,7 +164,7 @@ func TestOrderDoesNotDependOnWhoAnsweredFirst(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		items := story(t)
 		shuffled := rapid.Permutation(items).Draw(t, "shuffled")
-		if diff := cmp.Diff(keys(arrange(slices.Clone(items))), keys(arrange(slices.Clone(shuffled)))); diff != "" {
+		if diff := cmp.Diff(keys(Arrange(slices.Clone(items))), keys(Arrange(slices.Clone(shuffled)))); diff != "" {
 			t.Fatal(diff)
 		}
 	})

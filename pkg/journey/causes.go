@@ -1,4 +1,4 @@
-package timeline
+package journey
 
 import (
 	"cmp"
@@ -6,14 +6,15 @@ import (
 	"time"
 )
 
-// arrange links items to their causes and puts them in order: by time, and a
+// Arrange links items to their causes and puts them in order: by time, and a
 // cause before its effects.
-func arrange(items []Item) []Item {
+func Arrange(items []Item) []Item {
 	byKey := make(map[string]int, len(items))
 	for i := range items {
 		byKey[items[i].Key] = i
 	}
 	link(items)
+	divide(items, byKey)
 	effects := make([][]int, len(items))
 	for i := range items {
 		for _, from := range items[i].From {
