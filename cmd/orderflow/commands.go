@@ -34,6 +34,7 @@ type commands struct {
 	Replay  replayCommand      `cmd:"" help:"Tell one consumer, such as a service that was added later, what was announced so far."`
 	Rebuild rebuildCommand     `cmd:"" help:"Make a read model anew beside the live one, compare them, and swap."`
 	Verify  verifyCommand      `cmd:"" help:"Compare what was committed with what every service shows and has announced."`
+	Explain explainCommand     `cmd:"" help:"Tell the whole story of an order."`
 	Health  healthCommand      `cmd:"" help:"Exit 0 when URL answers 200, otherwise 1: the health check of containers."`
 }
 

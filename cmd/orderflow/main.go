@@ -5,12 +5,14 @@
 //	orderflow up        the same in the background, or the containers of deploy/compose.yml where Docker answers
 //	orderflow demo      the story of four orders, told by the services that saw them
 //	orderflow load      how fast it is here
+//	orderflow verify    what was committed against what every service shows and has announced
+//	orderflow explain   the whole story of an order
 //	orderflow deadletters list|show|redrive|discard     events that wait for a person
 //	orderflow replay --to SERVICE                       history, told again to one consumer
 //	orderflow rebuild SERVICE [--check]                 a read model made anew beside the live one, and swapped
 //
 // A command that cannot do its work ends with exit code 1 and one line that says what to change; a command line that
-// makes no sense ends with 2.
+// makes no sense ends with 2, as do verify and explain when somebody does not answer.
 package main
 
 import (

@@ -67,6 +67,7 @@ type Order struct {
 	Status       string `json:"status"`
 	Total        Money  `json:"total"`
 	CancelReason string `json:"cancelReason"`
+	Version      int64  `json:"version"`
 }
 
 // PlaceOrder places an order.
