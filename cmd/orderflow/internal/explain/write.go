@@ -26,7 +26,11 @@ func (s Story) Write(out io.Writer, now time.Time) error {
 		fmt.Fprintf(table, "\n%s\n", s.Items[0].At.UTC().Format("2006-01-02 15:04:05.000 UTC"))
 	}
 	for _, item := range s.Items {
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", after(item.At.Sub(s.Items[0].At)), item.Service, printable(words(item)), printable(spans(item.Spans)))
+		line := []string{after(item.At.Sub(s.Items[0].At)), item.Service, printable(words(item))}
+		if took := spans(item.Spans); took != "" {
+			line = append(line, took)
+		}
+		fmt.Fprintln(table, strings.Join(line, "\t"))
 	}
 	if len(s.Awaited)+len(s.Stuck) > 0 {
 		fmt.Fprintf(table, "\nstill to come\n")

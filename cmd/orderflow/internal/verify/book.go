@@ -24,13 +24,16 @@ type book struct {
 	orders, customers, products int
 }
 
-var tables = []string{
-	`CREATE TABLE truth (kind TEXT NOT NULL, subject TEXT NOT NULL, state TEXT NOT NULL, PRIMARY KEY (kind, subject)) WITHOUT ROWID`,
-	// Events by id. must says that others have to be told of it, told that somebody was.
-	`CREATE TABLE event (id TEXT PRIMARY KEY, subject TEXT NOT NULL, type TEXT NOT NULL, at INTEGER NOT NULL,
+// tables are the statements that make them.
+func tables() []string {
+	return []string{
+		`CREATE TABLE truth (kind TEXT NOT NULL, subject TEXT NOT NULL, state TEXT NOT NULL, PRIMARY KEY (kind, subject)) WITHOUT ROWID`,
+		// Events by id. must says that others have to be told of it, told that somebody was.
+		`CREATE TABLE event (id TEXT PRIMARY KEY, subject TEXT NOT NULL, type TEXT NOT NULL, at INTEGER NOT NULL,
 		must INTEGER NOT NULL, told INTEGER NOT NULL) WITHOUT ROWID`,
-	// What one service has shown so far.
-	`CREATE TABLE shown (kind TEXT NOT NULL, subject TEXT NOT NULL, PRIMARY KEY (kind, subject)) WITHOUT ROWID`,
+		// What one service has shown so far.
+		`CREATE TABLE shown (kind TEXT NOT NULL, subject TEXT NOT NULL, PRIMARY KEY (kind, subject)) WITHOUT ROWID`,
+	}
 }
 
 // open makes an empty book in a temporary folder, which close removes.
@@ -44,7 +47,7 @@ func open(ctx context.Context) (*book, error) {
 		return nil, errors.Join(fmt.Errorf("temporary database: %w", err), os.RemoveAll(path))
 	}
 	err = b.write(ctx, func(tx sqldb.Tx) error {
-		for _, table := range tables {
+		for _, table := range tables() {
 			if _, err := tx.Exec(ctx, table); err != nil {
 				return err
 			}

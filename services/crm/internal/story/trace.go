@@ -51,9 +51,12 @@ func scanPosted(row sqldb.Row) (service.TraceItem, error) {
 	var status, reason string
 	var writtenAt, settledAt int64
 	err := row.Scan(&item.ID, &item.Type, &status, &item.Attempts, &reason, &item.CorrelationID, &item.CausationID, &writtenAt, &settledAt)
-	item.At, item.Since, item.Detail = sqldb.Time(settledAt), sqldb.Time(writtenAt), status
-	if status == queued {
+	item.At, item.Detail = sqldb.Time(settledAt), status
+	switch status {
+	case queued:
 		item.At, item.Kind = sqldb.Time(writtenAt), "pending"
+	case sent, failed:
+		item.Since = sqldb.Time(writtenAt)
 	}
 	if reason != "" {
 		item.Detail += ": " + reason
