@@ -68,7 +68,10 @@ func suite(t *testing.T, s *system) {
 		}
 		t.Run(script.name, func(t *testing.T) { script.play(w.in(t)) })
 	}
-	t.Run("in the end everything adds up", func(t *testing.T) { w.in(t).AddsUp() })
+	t.Run("in the end everything adds up", func(t *testing.T) {
+		w.in(t).AddsUp()
+		w.in(t).Verifies()
+	})
 }
 
 func TestEmbedded(t *testing.T) {

@@ -32,6 +32,8 @@ type system struct {
 	// databases: for tests that play a stranger or a mistake.
 	bus       string
 	databases map[string]string
+	// eventStore is the connection string of the event store.
+	eventStore string
 	// broker is the broker behind the bus when it is the test's own; it can be
 	// stopped then.
 	broker *process
@@ -47,6 +49,7 @@ func embedded(t testing.TB, settings ...string) *system {
 	data := filepath.Join(s.dir, "data")
 	s.bus = "sqlite://" + filepath.Join(data, "bus.db")
 	env := append([]string{"EVENTSTORE_ADDR=127.0.0.1:" + ports[0]}, settings...)
+	s.eventStore = "esdb://127.0.0.1:" + ports[0] + "?tls=false"
 	for i, name := range services {
 		env = append(env, strings.ToUpper(name)+"_ADDR="+s.listensOn(name, ports[i+1]))
 		s.databases[name] = "sqlite://" + filepath.Join(data, name+".db")
@@ -77,6 +80,7 @@ func separateProcesses(t testing.TB, on servers) *system {
 			[]string{"--listen", addr, "--data", filepath.Join(s.dir, "eventstore")}, nil)
 		on.eventStore = "esdb://" + addr + "?tls=false"
 	}
+	s.eventStore = on.eventStore
 	shared := []string{"EVENTBUS_URL=" + on.bus, "EVENTSTORE_URL=" + on.eventStore}
 	addrs := map[string]string{}
 	for i, name := range services {

@@ -11,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"orderflow/pkg/eventbus"
+	"orderflow/pkg/service"
 	"orderflow/pkg/sqldb"
 	"orderflow/pkg/sqldb/sqldbtest"
 )
@@ -231,4 +232,51 @@ func (w *world) rows(t testing.TB) []string {
 		w.lines(t, `SELECT sku || ' ' || CAST(amount AS TEXT) || currency || ' ' || CAST(last_sequence AS TEXT) FROM price`),
 		w.lines(t, `SELECT id FROM inbox_held`),
 	)
+}
+
+// What is not counted converges as well: when customers came and left, and the
+// last prices of products.
+func TestCustomersAndPricesAreTheSameInAnyOrderOfDelivery(t *testing.T) {
+	sqldbtest.Each(t, func(t *testing.T, db sqldb.DB) {
+		w := newWorld(t, db)
+		rapid.Check(t, func(r *rapid.T) {
+			clear := func() {
+				for _, table := range []string{"customer", "price", "inbox", "inbox_held"} {
+					sqldbtest.Exec(t, db, `DELETE FROM `+table)
+				}
+			}
+			events := []eventbus.Event{
+				event(customerCreated, orderID(0), 0, noon, map[string]any{}), event(customerCreated, orderID(1), 0, noon, map[string]any{}),
+				event(customerDeactivated, orderID(1), 3, noon.Add(time.Hour), map[string]any{}),
+			}
+			for sequence := range rapid.Int64Range(0, 4).Draw(r, "prices") {
+				events = append(events, event(priceChanged, "tea", sequence+1, noon, map[string]any{"newPrice": Money{100 + sequence, "EUR"}}))
+			}
+			rows := func() (all []service.LedgerRow) {
+				for _, ledger := range w.store.Ledgers() {
+					some, err := ledger.Read(t.Context(), service.LedgerQuery{Limit: 100})
+					if err != nil {
+						r.Fatal(err)
+					}
+					all = append(all, some...)
+				}
+				return all
+			}
+			clear()
+			w.deliver(t, events...)
+			want := rows()
+
+			again := rapid.SliceOfN(rapid.SampledFrom(events), 0, 6).Draw(r, "again")
+			shuffled := rapid.Permutation(append(events, again...)).Draw(r, "order")
+			clear()
+			for len(shuffled) > 0 {
+				n := rapid.IntRange(1, len(shuffled)).Draw(r, "batch")
+				w.deliver(t, shuffled[:n]...)
+				shuffled = shuffled[n:]
+			}
+			if diff := cmp.Diff(want, rows()); diff != "" {
+				r.Error(diff)
+			}
+		})
+	})
 }
