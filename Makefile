@@ -50,6 +50,14 @@ replay: build ## Tell one consumer what was announced so far (TO=crm)
 rebuild: build ## Make a read model anew beside the live one, and swap it (SERVICE=order, reporting or crm)
 	@$(BIN)/orderflow rebuild $(SERVICE) --data $(DATA)
 
+.PHONY: verify
+verify: build ## Compare what was committed with what every service shows and has announced
+	@$(BIN)/orderflow verify --data $(DATA)
+
+.PHONY: explain
+explain: build ## Tell the whole story of an order: make explain ORDER=...
+	@$(BIN)/orderflow explain --data $(DATA) $(ORDER)
+
 .PHONY: demo
 demo: build ## Tell the story of four orders, on what runs or on a system of its own
 	@$(BIN)/orderflow demo --data $(DATA)
