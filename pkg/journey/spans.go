@@ -42,9 +42,10 @@ func (i Item) spans(cause Item) []Span {
 	}
 }
 
-// begin is when work on the item began: its effects come before its own end.
+// begin is when work on the item began: its effects come before its own end. When
+// the attempt that worked began, after others, is not known.
 func (i Item) begin() time.Time {
-	if i.incoming() && !i.Since.IsZero() {
+	if i.incoming() && !i.Since.IsZero() && i.Attempts <= 1 {
 		return i.Since
 	}
 	return i.At

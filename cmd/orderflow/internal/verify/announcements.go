@@ -48,7 +48,9 @@ func (v *Verifier) lookAtAnnouncements(ctx context.Context, name string, s *susp
 			return err
 		}
 		for _, a := range wrong {
-			s.addAnnouncement(a)
+			if s.room(a.At) {
+				s.announcements = append(s.announcements, a)
+			}
 		}
 		if next == "" {
 			return nil
@@ -120,7 +122,9 @@ func (v *Verifier) lookForUnannounced(ctx context.Context, suspects map[string]*
 		}
 		for _, e := range events {
 			publisher, _, _ := strings.Cut(e.typ, "-")
-			suspects[publisher].addUnannounced(e)
+			if s := suspects[publisher]; s.room(time.UnixMicro(e.at)) {
+				s.unannounced = append(s.unannounced, e)
+			}
 		}
 		after = events[len(events)-1].id
 	}

@@ -15,46 +15,54 @@ type tx = sqldb.Tx
 // suspicion is what looked wrong about one service, to be looked at again.
 type suspicion struct {
 	most int
+	// settled is when the log was read, less the lag: what is younger may well
+	// have been on its way, and there may be any number of it on a busy system.
+	settled time.Time
 	// subjects are those whose rows differ, announcements those that have no
 	// cause, and unannounced the events that nobody was told of.
 	subjects      map[about]bool
 	announcements []service.Announcement
 	unannounced   []committed
-	// further counts what there is beyond most of each.
-	further int
+	// old and young count what is to be looked at again; further and unjudged
+	// what there was beyond most of each.
+	old, young, further, unjudged int
 }
 
 // about is what a row is about.
 type about struct{ kind, subject string }
 
-func (s *suspicion) add(kind, subject string) {
-	if key := (about{kind, subject}); !s.subjects[key] {
-		if len(s.subjects) >= s.most {
-			s.further++
-			return
-		}
+// room reports whether there is room for another suspect that changed at a time,
+// and counts it either way.
+func (s *suspicion) room(changedAt time.Time) bool {
+	counted, beyond := &s.old, &s.further
+	if !changedAt.Before(s.settled) {
+		counted, beyond = &s.young, &s.unjudged
+	}
+	if *counted >= s.most {
+		*beyond++
+		return false
+	}
+	*counted++
+	return true
+}
+
+func (s *suspicion) add(key about, changedAt time.Time) {
+	if !s.subjects[key] && s.room(changedAt) {
 		s.subjects[key] = true
 	}
 }
 
-func (s *suspicion) addAnnouncement(a service.Announcement) {
-	if len(s.announcements) >= s.most {
-		s.further++
-		return
-	}
-	s.announcements = append(s.announcements, a)
-}
+func (s *suspicion) empty() bool { return s.old+s.young == 0 }
 
-func (s *suspicion) addUnannounced(e committed) {
-	if len(s.unannounced) >= s.most {
-		s.further++
-		return
+// newest is when the latest of what was committed and its rows changed.
+func newest(t truth, rows []service.LedgerRow) time.Time {
+	at := time.UnixMicro(max(t.ChangedAt, 0))
+	for _, row := range rows {
+		if row.ChangedAt.After(at) {
+			at = row.ChangedAt
+		}
 	}
-	s.unannounced = append(s.unannounced, e)
-}
-
-func (s *suspicion) empty() bool {
-	return len(s.subjects)+len(s.announcements)+len(s.unannounced) == 0
+	return at
 }
 
 // ledger hands the rows of a service to fn, page by page.
@@ -78,7 +86,7 @@ func (v *Verifier) ledger(ctx context.Context, name string, fn func([]service.Le
 
 // look compares the rows of a service with what was committed.
 func (v *Verifier) look(ctx context.Context, name string) (*suspicion, error) {
-	s := &suspicion{most: v.Most, subjects: map[about]bool{}}
+	s := &suspicion{most: v.Most, settled: v.readAt.Add(-v.Lag), subjects: map[about]bool{}}
 	if shows(name) == nil {
 		return s, nil
 	}
@@ -93,7 +101,7 @@ func (v *Verifier) look(ctx context.Context, name string) (*suspicion, error) {
 			}
 			for subject, rows := range of {
 				if len(compare(name, truths[subject], rows)) > 0 {
-					s.add(kind, subject)
+					s.add(about{kind, subject}, newest(truths[subject], rows))
 				}
 			}
 		}
@@ -106,7 +114,7 @@ func (v *Verifier) look(ctx context.Context, name string) (*suspicion, error) {
 		err := v.book.notShown(ctx, kind, func(truths []truth) error {
 			for _, t := range truths {
 				if expect(name, t).required {
-					s.add(kind, t.Subject)
+					s.add(about{kind, t.Subject}, newest(t, nil))
 				}
 			}
 			return nil
@@ -136,6 +144,7 @@ func (v *Verifier) lookAgain(ctx context.Context, suspects map[string]*suspicion
 	waited := false
 	for _, name := range Services() {
 		s := suspects[name]
+		v.report.Unjudged += s.unjudged
 		if s.further > 0 {
 			if v.report.Further == nil {
 				v.report.Further = map[string]int{}
@@ -189,13 +198,7 @@ func (v *Verifier) judge(ctx context.Context, name string, key about) error {
 	if err != nil {
 		return err
 	}
-	newest := time.UnixMicro(max(after.ChangedAt, 0))
-	for _, row := range rows {
-		if row.ChangedAt.After(newest) {
-			newest = row.ChangedAt
-		}
-	}
-	if after.Revision != before.Revision || v.young(newest) {
+	if after.Revision != before.Revision || v.young(newest(after, rows)) {
 		v.report.Unjudged++
 		return nil
 	}

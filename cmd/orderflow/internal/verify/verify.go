@@ -26,6 +26,7 @@ type Verifier struct {
 
 	book     *book
 	position es.Position
+	readAt   time.Time // when reading the log began
 	found    []Difference
 	report   Report
 }
@@ -42,10 +43,10 @@ type Report struct {
 	// Differences are what is not as it should be, by service.
 	Differences []Difference `json:"differences"`
 	// Unjudged counts subjects that looked different and were too young, or still
-	// changing, when they were looked at again.
+	// changing.
 	Unjudged int `json:"unjudged"`
-	// Further counts subjects that looked different once, by service, and were not
-	// looked at again because there are too many.
+	// Further counts subjects that looked different once and were old enough, by
+	// service, and were not looked at again because there are too many.
 	Further map[string]int `json:"further,omitempty"`
 }
 
@@ -85,6 +86,7 @@ func (v *Verifier) Run(ctx context.Context) (report Report, err error) {
 		return report, err
 	}
 	v.Tell("reading the log")
+	v.readAt = time.Now()
 	if err := v.read(ctx); err != nil {
 		return report, err
 	}

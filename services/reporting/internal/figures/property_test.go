@@ -240,7 +240,7 @@ func TestCustomersAndPricesAreTheSameInAnyOrderOfDelivery(t *testing.T) {
 	sqldbtest.Each(t, func(t *testing.T, db sqldb.DB) {
 		w := newWorld(t, db)
 		rapid.Check(t, func(r *rapid.T) {
-			clear := func() {
+			empty := func() {
 				for _, table := range []string{"customer", "price", "inbox", "inbox_held"} {
 					sqldbtest.Exec(t, db, `DELETE FROM `+table)
 				}
@@ -262,13 +262,13 @@ func TestCustomersAndPricesAreTheSameInAnyOrderOfDelivery(t *testing.T) {
 				}
 				return all
 			}
-			clear()
+			empty()
 			w.deliver(t, events...)
 			want := rows()
 
 			again := rapid.SliceOfN(rapid.SampledFrom(events), 0, 6).Draw(r, "again")
 			shuffled := rapid.Permutation(append(events, again...)).Draw(r, "order")
-			clear()
+			empty()
 			for len(shuffled) > 0 {
 				n := rapid.IntRange(1, len(shuffled)).Draw(r, "batch")
 				w.deliver(t, shuffled[:n]...)
