@@ -10,17 +10,6 @@ import (
 	"orderflow/pkg/sqldb/sqldbtest"
 )
 
-// database opens that of a service of the system that is up.
-func (w *world) database(service string) sqldb.DB {
-	w.t.Helper()
-	db, err := sqldb.Open(w.t.Context(), "sqlite://"+w.dir.Database(service))
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	w.t.Cleanup(db.Close)
-	return db
-}
-
 func TestReadModelsAreRebuiltBesideTheLiveOnesAndAnnounceNothing(t *testing.T) {
 	w := newWorld(t)
 	if s := w.orderflow("rebuild", "crm"); s.code != 1 || !strings.Contains(s.err, "nothing is up") {
