@@ -144,6 +144,9 @@ func (in *Inbox) settle(ctx context.Context, c *claimed, set string, args ...any
 	err = in.db.Update(ctx, func(tx sqldb.Tx) error {
 		n, err := tx.Exec(ctx, `UPDATE inbox_held SET `+set+` `+stillOurs, append([]any{c.seq, c.attempts, c.due}, args...)...)
 		settled = n == 1
+		if err == nil && settled {
+			in.discardErased(tx, c.event.Subject) // if that has parked it
+		}
 		return err
 	})
 	return settled && err == nil, err

@@ -133,6 +133,12 @@
 // A held subject costs a look by index for each batch, and nothing while none is
 // held.
 //
+// # Somebody is forgotten
+//
+// The handler of the event that says so calls [Inbox.Erase]: what is parked of
+// its subject goes, and none of it is parked from then on. [Inbox.Scrub] makes
+// the deleted bytes unreadable.
+//
 // # Forgetting
 //
 // What goes leaves behind how far its subject had come, for Await. An inbox row

@@ -55,6 +55,9 @@ type Options struct {
 	// Retention is how long handled events stay known; the default is 30 days,
 	// the least [MinRetention].
 	Retention time.Duration
+	// Personal is the prefix of the types whose subject is somebody who may be
+	// forgotten, such as "customer.events."; see [Inbox.Erase].
+	Personal string
 	// Outage recognises errors of handlers that mean "what I need does not
 	// work at the moment", such as an event store that does not answer. They
 	// count no attempt; the consumer pauses.
@@ -86,6 +89,7 @@ type Inbox struct {
 	counters counters
 	metrics  metrics
 	wake     chan struct{}
+	scrubs   chan struct{}
 	// lastHandled is when this process last handled an event, in microseconds.
 	lastHandled atomic.Int64
 	seed        maphash.Seed // spreads subjects over lanes
@@ -125,6 +129,9 @@ type dialect interface {
 	// aboutSubject is the condition for rows of inbox with the source and subject
 	// of w that belong to consumer $1.
 	aboutSubject() string
+	// mentions is the condition that data has a text in it, a column or a
+	// placeholder.
+	mentions(text string) string
 	// spansEffects reports whether a transaction, with its locks, can stay open
 	// while handlers have effects elsewhere without being in anybody's way.
 	spansEffects() bool
@@ -145,7 +152,7 @@ func Migrate(ctx context.Context, db sqldb.DB) error {
 func New(db sqldb.DB, consumer string, log *slog.Logger, options Options) *Inbox {
 	in := &Inbox{
 		db: db, consumer: consumer, log: log, options: options.withDefaults(),
-		dialect: sqlite{}, seats: seatsFor(db), wake: make(chan struct{}, 1), seed: maphash.MakeSeed(), metrics: newMetrics(),
+		dialect: sqlite{}, seats: seatsFor(db), wake: make(chan struct{}, 1), scrubs: make(chan struct{}, 1), seed: maphash.MakeSeed(), metrics: newMetrics(),
 	}
 	in.waiting = position.NewWaiting(in.states)
 	if db.Dialect() == sqldb.Postgres {

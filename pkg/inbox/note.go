@@ -115,5 +115,14 @@ func (in *Inbox) hold(ctx context.Context, tx sqldb.Tx, rows []aside) error {
 	if err != nil {
 		return fmt.Errorf("put %d events aside: %w", len(rows), err)
 	}
+	var parked []item
+	for _, row := range rows {
+		if row.status == statusParked {
+			parked = append(parked, row.item)
+		}
+	}
+	for _, subject := range subjects(parked) {
+		in.discardErased(tx, subject)
+	}
 	return nil
 }

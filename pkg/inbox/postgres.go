@@ -131,4 +131,8 @@ func (postgres) aboutSubject() string {
 	return `subject = w.subject AND consumer || '' = $1 AND source || '' = w.source`
 }
 
+func (postgres) mentions(text string) string {
+	return `position(convert_to(` + text + `, 'UTF8') IN h.data) > 0`
+}
+
 func (postgres) spansEffects() bool { return true }

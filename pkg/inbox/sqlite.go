@@ -80,4 +80,6 @@ func (sqlite) aboutSubject() string {
 	return `consumer = $1 AND subject = w.subject AND source = w.source`
 }
 
+func (sqlite) mentions(text string) string { return `instr(h.data, CAST(` + text + ` AS BLOB)) > 0` }
+
 func (sqlite) spansEffects() bool { return false }

@@ -53,6 +53,7 @@ func (in *Inbox) handleTogether(ctx context.Context, tx sqldb.Tx, items []item) 
 	})
 	switch {
 	case err == nil:
+		in.disturbed(tx, in.personal(items))
 		return nil, nil
 	case len(items) == 1:
 		return &items[0], err

@@ -11,6 +11,16 @@ import (
 	"orderflow/pkg/sqldb"
 )
 
+// Announced is the position in the log up to which everything has been
+// announced, or parked.
+func (r *Relay) Announced(ctx context.Context) (es.Position, error) {
+	at, err := r.checkpoint(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("relay %s: %w", r.config.Name, err)
+	}
+	return at, nil
+}
+
 // checkpoint is the position up to which everything has been published.
 func (r *Relay) checkpoint(ctx context.Context) (es.Position, error) {
 	var position int64

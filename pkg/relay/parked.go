@@ -160,3 +160,17 @@ func (r *Relay) Discard(ctx context.Context, id string) error {
 		return err
 	})
 }
+
+// Erase removes what was noted of why events of a stream could not be announced:
+// such a reason may quote them. The events stay parked, for a person to decide
+// about. Nothing else that a relay keeps is taken from an event's data.
+func (r *Relay) Erase(ctx context.Context, stream string) error {
+	err := r.config.DB.Update(ctx, func(tx sqldb.Tx) error {
+		_, err := tx.Exec(ctx, `UPDATE relay_parked SET reason = 'erased' WHERE name = $1 AND stream = $2`, r.config.Name, stream)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("erase the reasons of %s from relay %s: %w", stream, r.config.Name, err)
+	}
+	return nil
+}

@@ -38,6 +38,13 @@
 // What must be done by one process at a time runs under a [Lease], and proves
 // with [Fence] that it still holds it.
 //
+// Deleting for good. A deleted row leaves its bytes behind. [DB.Scrub] writes a
+// SQLite file anew from what is in it and empties its write-ahead log, after which
+// no file of the database holds them. On PostgreSQL it removes dead rows (VACUUM),
+// so that no statement and no inspection of pages as rows finds them; the bytes
+// themselves may remain in free space of pages, and in the server's write-ahead
+// log, until they are written over, which is the operator's to settle.
+//
 // What belongs to one dialect alone (LISTEN/NOTIFY, advisory locks, snapshots)
 // lives with its user, in one file a dialect, behind [DB.Dialect].
 package sqldb

@@ -200,4 +200,13 @@ func worthRepeating(err error) bool {
 	return false
 }
 
+// Scrub vacuums what belongs to this role. Tables that somebody has locked wait
+// for autovacuum.
+func (db *postgresDB) Scrub(ctx context.Context) error {
+	if _, err := db.pool.Exec(ctx, `VACUUM (SKIP_LOCKED)`); err != nil {
+		return fmt.Errorf("scrub %s: %w", db.name, err)
+	}
+	return nil
+}
+
 func (db *postgresDB) standard() *sql.DB { return stdlib.OpenDBFromPool(db.pool) }

@@ -72,6 +72,11 @@ type DB interface {
 	Update(ctx context.Context, fn func(Tx) error) error
 	// View runs fn on one consistent snapshot, read-only.
 	View(ctx context.Context, fn func(Tx) error) error
+	// Scrub makes what was deleted unreadable also for somebody who has the files,
+	// as far as a client can: see package documentation, Deleting for good.
+	// It takes a time that grows with what is in the database, and on SQLite
+	// keeps writers waiting for as long. Do it after the commit.
+	Scrub(ctx context.Context) error
 	// Dialect tells which database this is.
 	Dialect() Dialect
 	// Ping reports whether the database answers.

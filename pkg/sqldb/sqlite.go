@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"time"
 )
 
 // sqliteReaders is the size of the reading pool. Reading is work of the
@@ -109,6 +110,26 @@ func runSQLite(ctx context.Context, pool *sql.DB, fn func(Tx) error) error {
 		after()
 	}
 	return nil
+}
+
+// Scrub writes the file anew and empties the log beside it.
+func (db *sqliteDB) Scrub(ctx context.Context) error {
+	if _, err := db.writer.ExecContext(ctx, `VACUUM`); err != nil {
+		return fmt.Errorf("scrub sqlite %s: %w", db.path, err)
+	}
+	for {
+		var busy, pages, folded int
+		if err := db.writer.QueryRowContext(ctx, `PRAGMA wal_checkpoint(TRUNCATE)`).Scan(&busy, &pages, &folded); err != nil {
+			return fmt.Errorf("scrub sqlite %s: %w", db.path, err)
+		}
+		if busy == 0 {
+			return nil
+		}
+		// Somebody reads what was there before.
+		if err := sleep(ctx, 50*time.Millisecond); err != nil {
+			return fmt.Errorf("scrub sqlite %s: a reader keeps the log: %w", db.path, err)
+		}
+	}
 }
 
 func (db *sqliteDB) standard() *sql.DB { return db.writer }

@@ -61,6 +61,14 @@ func (s *Share) Ready() error { return s.bus.Ready() }
 // Depth is that of the bus.
 func (s *Share) Depth(ctx context.Context, queue string) (int, error) { return s.bus.Depth(ctx, queue) }
 
+// Erase is that of the bus.
+func (s *Share) Erase(ctx context.Context, queue string, theirs func(eventbus.Delivery) bool) (int, error) {
+	return s.bus.Erase(ctx, queue, theirs)
+}
+
+// Scrub is that of the bus.
+func (s *Share) Scrub(ctx context.Context) error { return s.bus.Scrub(ctx) }
+
 // Close leaves the bus open for the other services. Subscriptions are closed
 // one by one, by those who have them.
 func (s *Share) Close(context.Context) error { return nil }

@@ -36,6 +36,7 @@ func Run(t *testing.T, connect func(t *testing.T) sqldb.DB) {
 		{"QueuedStatementsRunInOrder", queuedStatementsRunInOrder},
 		{"AFailedQueuedStatementNeverCommits", aFailedQueuedStatementNeverCommits},
 		{"AnErrorDropsWhatIsQueued", anErrorDropsWhatIsQueued},
+		{"ScrubbingKeepsWhatIsThere", scrubbingKeepsWhatIsThere},
 	} {
 		t.Run(promise.name, func(t *testing.T) {
 			promise.test(t, db)
@@ -308,4 +309,18 @@ func blob(db sqldb.DB) string {
 		return "BYTEA"
 	}
 	return "BLOB"
+}
+
+func scrubbingKeepsWhatIsThere(t *testing.T, db sqldb.DB) {
+	Exec(t, db, `INSERT INTO item (id, name) VALUES (1, 'one'), (2, 'two')`)
+	Exec(t, db, `DELETE FROM item WHERE id = 1`)
+	for range 2 {
+		if err := db.Scrub(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := Count(t, db, `SELECT count(*) FROM item WHERE name = 'two'`); n != 1 {
+		t.Errorf("%d of 1 row", n)
+	}
+	Exec(t, db, `INSERT INTO item (id, name) VALUES (3, 'three')`) // and it can be written to
 }

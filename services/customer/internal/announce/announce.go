@@ -1,6 +1,7 @@
 // Package announce turns the committed events of customers into the integration
 // events other services read. Those that need a customer's name or address keep
-// their own copy of it, so here the data is in the clear.
+// their own copy of it, so here the data is in the clear. What is announced, or
+// announced again, after the customer was forgotten says so where the data was.
 package announce
 
 import (
@@ -22,6 +23,7 @@ const (
 	ContactChangedV1 = "customer.events.contact_changed.v1"
 	AddressChangedV1 = "customer.events.address_changed.v1"
 	DeactivatedV1    = "customer.events.deactivated.v1"
+	ForgottenV1      = "customer.events.forgotten.v1"
 )
 
 type address struct {
@@ -59,6 +61,11 @@ type deactivated struct {
 	OccurredAt time.Time `json:"occurredAt"`
 }
 
+type forgotten struct {
+	CustomerID string    `json:"customerId"`
+	OccurredAt time.Time `json:"occurredAt"`
+}
+
 // Translator opens what is sealed and announces it.
 type Translator struct{ Codec stored.Codec }
 
@@ -90,6 +97,8 @@ func announce(r es.Recorded, event domain.Event) (eventbus.Event, error) {
 		return announcement(r, AddressChangedV1, e.At, addressChanged{id, address(e.Address), e.At})
 	case domain.Deactivated:
 		return announcement(r, DeactivatedV1, e.At, deactivated{id, e.Reason, e.At})
+	case domain.Forgotten:
+		return announcement(r, ForgottenV1, e.At, forgotten{id, e.At})
 	default:
 		return eventbus.Event{}, fmt.Errorf("no announcement of %T", event)
 	}

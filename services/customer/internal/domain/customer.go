@@ -1,5 +1,5 @@
 // Package domain holds the rules of a customer: registered once, changed as
-// often as they like, and deactivated for good.
+// often as they like, deactivated for good, and forgotten when they ask for it.
 package domain
 
 import (
@@ -12,7 +12,11 @@ var (
 	ErrNotRegistered     = errors.New("there is no such customer")
 	ErrAlreadyRegistered = errors.New("the customer is registered already")
 	ErrDeactivated       = errors.New("the customer is deactivated")
+	ErrForgotten         = errors.New("the customer is forgotten")
 )
+
+// Erased stands where a customer was named who is forgotten.
+const Erased = "forgotten"
 
 // Contact is how a customer is addressed.
 type Contact struct {
@@ -37,6 +41,7 @@ const (
 	StatusUnknown     Status = ""
 	StatusActive      Status = "active"
 	StatusDeactivated Status = "deactivated"
+	StatusForgotten   Status = "forgotten"
 )
 
 // Customer is the state of one customer.
@@ -76,10 +81,15 @@ type Deactivated struct {
 	At     time.Time
 }
 
+// Forgotten ends a stream: nothing that tells who the customer was can be read
+// from then on. It holds nothing personal itself.
+type Forgotten struct{ At time.Time }
+
 func (Registered) event()     {}
 func (ContactChanged) event() {}
 func (AddressChanged) event() {}
 func (Deactivated) event()    {}
+func (Forgotten) event()      {}
 
 // Register opens a customer.
 func (c Customer) Register(contact Contact, address Address, now time.Time) ([]Event, error) {
@@ -110,11 +120,25 @@ func (c Customer) Deactivate(reason string, now time.Time) ([]Event, error) {
 	switch c.Status {
 	case StatusUnknown:
 		return nil, ErrNotRegistered
+	case StatusForgotten:
+		return nil, ErrForgotten
 	case StatusDeactivated:
 		return nil, nil
 	case StatusActive:
 	}
 	return []Event{Deactivated{Reason: reason, At: now}}, nil
+}
+
+// Forget ends the customer, active or not; doing so twice is no error.
+func (c Customer) Forget(now time.Time) ([]Event, error) {
+	switch c.Status {
+	case StatusUnknown:
+		return nil, ErrNotRegistered
+	case StatusForgotten:
+		return nil, nil
+	case StatusActive, StatusDeactivated:
+	}
+	return []Event{Forgotten{At: now}}, nil
 }
 
 func (c Customer) mustBeActive() error {
@@ -123,6 +147,8 @@ func (c Customer) mustBeActive() error {
 		return ErrNotRegistered
 	case StatusDeactivated:
 		return ErrDeactivated
+	case StatusForgotten:
+		return ErrForgotten
 	case StatusActive:
 	}
 	return nil
@@ -139,6 +165,8 @@ func Apply(c Customer, event Event) Customer {
 		c.Address = e.Address
 	case Deactivated:
 		c.Status = StatusDeactivated
+	case Forgotten:
+		c = Customer{Status: StatusForgotten, Contact: Contact{Name: Erased}}
 	}
 	return c
 }

@@ -11,6 +11,7 @@ import (
 
 	"orderflow/pkg/es"
 	"orderflow/services/customer/internal/domain"
+	"orderflow/services/customer/internal/vault"
 )
 
 // The names of the stored events.
@@ -19,13 +20,15 @@ const (
 	ContactChanged = "customer-contact-changed"
 	AddressChanged = "customer-address-changed"
 	Deactivated    = "customer-deactivated"
+	Forgotten      = "customer-forgotten"
 )
 
 // schemas is every version that was ever written. The seal is outside of them:
 // an upcaster gets the data opened, and what it returns is never stored.
-var schemas = [...]es.Schema{{Type: Registered}, {Type: ContactChanged}, {Type: AddressChanged}, {Type: Deactivated}}
+var schemas = [...]es.Schema{{Type: Registered}, {Type: ContactChanged}, {Type: AddressChanged}, {Type: Deactivated}, {Type: Forgotten}}
 
-// Sealer encrypts and decrypts for one customer at a time; see package vault.
+// Sealer encrypts and decrypts for one customer at a time; see package vault,
+// whose ErrForgotten it returns for a customer whose key was destroyed.
 type Sealer interface {
 	Seal(ctx context.Context, customer uuid.UUID, place string, text []byte) (string, error)
 	Open(ctx context.Context, customer uuid.UUID, place, sealed string) ([]byte, error)
@@ -58,6 +61,22 @@ type eventV1 struct {
 	Personal string    `json:"personal"` // base64 of nonce and AES-256-GCM ciphertext
 }
 
+// forgottenV1 is the one event that has nothing to seal.
+type forgottenV1 struct {
+	At time.Time `json:"at"`
+}
+
+// erased is what stands in the place of what was sealed with a key that was
+// destroyed: every field that an event may have. Country and the domain of the
+// email are reserved for what does not exist (ISO 3166-1, RFC 2606).
+func erased() ([]byte, error) {
+	return json.Marshal(personalV1{
+		Contact: &contactV1{Name: domain.Erased, Email: "forgotten@customer.invalid"},
+		Address: &addressV1{Line1: domain.Erased, City: domain.Erased, Postcode: domain.Erased, Country: "ZZ"},
+		Reason:  domain.Erased,
+	})
+}
+
 // Codec writes and reads the events of customers.
 type Codec struct{ Sealer Sealer }
 
@@ -75,6 +94,9 @@ func (c Codec) Encode(ctx context.Context, customer uuid.UUID, event domain.Even
 		return c.seal(ctx, customer, AddressChanged, e.At, personalV1{Address: &address})
 	case domain.Deactivated:
 		return c.seal(ctx, customer, Deactivated, e.At, personalV1{Reason: e.Reason})
+	case domain.Forgotten:
+		data, err := json.Marshal(forgottenV1(e))
+		return es.Encoded{Type: Forgotten, Version: 1, Data: data}, err
 	default:
 		return es.Encoded{}, fmt.Errorf("no stored form of %T", event)
 	}
@@ -93,7 +115,8 @@ func (c Codec) seal(ctx context.Context, customer uuid.UUID, typ string, at time
 	return es.Encoded{Type: typ, Version: 1, Data: data}, err
 }
 
-// Decode opens and reads every version ever written.
+// Decode opens and reads every version ever written. What was sealed for a
+// customer who is forgotten by now reads as [domain.Erased] in every field.
 func (c Codec) Decode(ctx context.Context, r es.Recorded) ([]domain.Event, error) {
 	known := es.Schemas(schemas[:])
 	if err := known.Check(r); err != nil {
@@ -120,11 +143,17 @@ func (c Codec) Decode(ctx context.Context, r es.Recorded) ([]domain.Event, error
 // open returns the data of an event in the clear, which is what upcasters read:
 // the same JSON with the object personal in the place of its sealed form.
 func (c Codec) open(ctx context.Context, r es.Recorded) ([]byte, error) {
+	if r.Type == Forgotten {
+		return r.Data, nil
+	}
 	var event eventV1
 	if err := json.Unmarshal(r.Data, &event); err != nil {
 		return nil, err
 	}
 	personal, err := c.Sealer.Open(ctx, r.AggregateID(), r.Type, event.Personal)
+	if errors.Is(err, vault.ErrForgotten) {
+		personal, err = erased()
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -162,6 +191,8 @@ func decode(c es.Encoded) (domain.Event, error) {
 		return domain.AddressChanged{Address: domain.Address(*personal.Address), At: at}, nil
 	case Deactivated:
 		return domain.Deactivated{Reason: personal.Reason, At: at}, nil
+	case Forgotten:
+		return domain.Forgotten{At: at}, nil
 	default:
 		return nil, errors.New("no event is stored as this")
 	}

@@ -1,0 +1,10 @@
+-- +goose Up
+-- Subjects of whom nothing may be kept. The rows stay: what comes late must not stay either.
+CREATE TABLE inbox_erased (
+    consumer TEXT COLLATE "C" NOT NULL,
+    subject  TEXT COLLATE "C" NOT NULL,
+    sweeps   BIGINT NOT NULL, -- how often deleted bytes were made unreadable since something was deleted
+    due_at   BIGINT NOT NULL, -- when to do so next; 0 is never
+    PRIMARY KEY (consumer, subject)
+);
+CREATE INDEX inbox_erased_due ON inbox_erased (consumer, due_at) WHERE due_at > 0;
