@@ -134,10 +134,10 @@ type Bus interface {
 	// Erase removes from a queue the messages that theirs selects, of those that
 	// wait in it when it begins, and returns how many. It is meant for queues that
 	// nobody consumes, [Unrouted] and what was set aside there, when somebody is
-	// to be forgotten of whom they hold events. What is not selected stays, in its
-	// order, whatever ends the process; on a broker it may end up behind what came
-	// meanwhile, and some of it may be there twice, with the same ids. A queue that
-	// does not exist holds nothing. theirs must not keep the delivery.
+	// to be forgotten of whom they hold events: what somebody else has taken at the
+	// moment is not looked at. What is not selected stays, whatever ends the
+	// process; on a broker its order may change, and some of it may be there twice
+	// then, with the same ids. A queue that does not exist holds nothing.
 	Erase(ctx context.Context, queue string, theirs func(Delivery) bool) (int, error)
 	// Scrub makes the bytes of messages that have left their queues unreadable for
 	// somebody who has the bus's files, as far as a client can. A broker's files

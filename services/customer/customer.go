@@ -1,6 +1,6 @@
 // Package customer registers customers and keeps what is known of them: over
 // HTTP, each as a stream of events whose personal fields are encrypted with a key
-// of their own.
+// of their own, until they are forgotten and the key is destroyed.
 package customer
 
 import (
@@ -12,8 +12,10 @@ import (
 	"orderflow/pkg/relay"
 	"orderflow/pkg/replay"
 	"orderflow/pkg/service"
+	"orderflow/pkg/sqldb"
 	"orderflow/services/customer/internal/announce"
 	"orderflow/services/customer/internal/domain"
+	"orderflow/services/customer/internal/forgetting"
 	"orderflow/services/customer/internal/stored"
 	"orderflow/services/customer/internal/vault"
 	"orderflow/services/customer/internal/web"
@@ -32,9 +34,10 @@ func Run(ctx context.Context, host service.Host) error {
 	if err := svc.Refused(); err != nil {
 		return err
 	}
-	svc.Migrate(db, migrations, relay.Migrate, replay.Migrate)
+	svc.Migrate(db, migrations, sqldb.MigrateLease, relay.Migrate, replay.Migrate)
 
-	codec := stored.Codec{Sealer: vault.New(db)}
+	keys := vault.New(db)
+	codec := stored.Codec{Sealer: keys}
 	customers := es.NewRepository(store, "customer", codec, domain.Apply)
 
 	announcer := relay.New(relay.Config{
@@ -45,8 +48,9 @@ func Run(ctx context.Context, host service.Host) error {
 	})
 	svc.Relay(announcer)
 	svc.ReplayHistory(db, bus, announcer.History())
+	svc.Loop("forgetting", forgetting.New(db, store, bus, keys, announcer).Run)
 
-	api := &web.API{Customers: customers, Announced: announcer.Newest}
+	api := &web.API{Customers: customers, Keys: keys, Announced: announcer.Newest}
 	api.Register(svc)
 	svc.ServeTrace(service.TraceRelay(announcer))
 	svc.ServeLedger() // it keeps streams, and no read model that could lag behind them

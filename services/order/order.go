@@ -64,7 +64,8 @@ func Run(ctx context.Context, host service.Host) error {
 	svc.RebuildModel(db, listing.Model(store, svc.Log, svc.MigrateBeside(migrations, sqldb.MigrateLease)), "")
 
 	in := inbox.New(db, "order", svc.Log, inbox.Options{
-		Outage: func(err error) bool { return errors.Is(err, es.ErrUnavailable) },
+		Personal: "customer.events.",
+		Outage:   func(err error) bool { return errors.Is(err, es.ErrUnavailable) },
 	})
 	manager := fulfilment.New(fulfilment.Config{
 		DB: db, Store: store, Orders: orders, Settings: waits, Log: svc.Log, Unheard: in.Unsettled,

@@ -30,6 +30,7 @@ type Harness struct {
 func Run(t *testing.T, start func(t *testing.T) Harness) {
 	for _, group := range [...][]promise{
 		delivering(), routing(), failing(), ending(), storing(), publishing(), consuming(), interrupting(), ordering(), varying(), sending(),
+		erasing(),
 	} {
 		for _, p := range group {
 			t.Run(p.name, func(t *testing.T) {

@@ -13,11 +13,13 @@ import (
 	"orderflow/pkg/position"
 	"orderflow/pkg/service"
 	"orderflow/services/customer/internal/domain"
+	"orderflow/services/customer/internal/vault"
 )
 
 // API answers the requests.
 type API struct {
 	Customers *es.Repository[domain.Customer, domain.Event]
+	Keys      *vault.Vault
 	// Announced finds the last announcement of a stream.
 	Announced func(ctx context.Context, stream string) (position.Position, error)
 }
@@ -30,6 +32,7 @@ func (a *API) Register(svc *service.Service) {
 	service.Put(svc, "/customers/{customerId}/address", "Change the address", a.changeAddress)
 	service.Put(svc, "/customers/{customerId}/contact", "Change name and email", a.changeContact)
 	service.Post(svc, "/customers/{customerId}/deactivate", "End a customer's ordering", a.deactivate)
+	service.Post(svc, "/customers/{customerId}/forget", "Erase who a customer is, for good", a.forget)
 }
 
 func (a *API) register(ctx context.Context, in *registerInput) (*createdOutput, error) {
@@ -81,6 +84,27 @@ func (a *API) deactivate(ctx context.Context, in *deactivateInput) (*commandOutp
 	})
 }
 
+// forget commits that the customer is forgotten, and then destroys the key. When
+// it fails in between, the log has it, and package forgetting goes on from there;
+// the same call made again does so at once. A key that cannot be destroyed now is
+// no success: the answer 200 says that it is gone.
+func (a *API) forget(ctx context.Context, in *forgetInput) (*customerOutput, error) {
+	answer, err := a.change(ctx, in.CustomerID, in.IfMatch, func(c domain.Customer, now time.Time) ([]domain.Event, error) {
+		return c.Forget(now)
+	})
+	if err != nil {
+		return nil, err
+	}
+	id, err := service.PathID("customer", in.CustomerID)
+	if err != nil {
+		return nil, err
+	}
+	if err := a.Keys.Destroy(ctx, id); err != nil {
+		return nil, err
+	}
+	return answer, nil
+}
+
 // change carries out a command on a customer that exists.
 func (a *API) change(
 	ctx context.Context, customerID, ifMatch string, decide func(domain.Customer, time.Time) ([]domain.Event, error),
@@ -121,6 +145,11 @@ func problem(err error) error {
 		return service.NewProblem(http.StatusNotFound, "not-found", err.Error())
 	case errors.Is(err, domain.ErrDeactivated):
 		return service.NewProblem(http.StatusConflict, "customer-deactivated", err.Error())
+	case errors.Is(err, domain.ErrForgotten), errors.Is(err, vault.ErrForgotten):
+		return service.NewProblem(http.StatusConflict, "customer-forgotten", domain.ErrForgotten.Error())
+	case errors.Is(err, vault.ErrUnavailable):
+		return service.NewProblem(http.StatusServiceUnavailable, "keys-unavailable",
+			"the keys of customers cannot be read at the moment; nothing is lost, repeating the request is safe").RetryAfter("1")
 	default:
 		return nil
 	}

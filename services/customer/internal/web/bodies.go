@@ -29,12 +29,12 @@ type registerBody struct {
 
 // customer is the body of a customer.
 type customer struct {
-	CustomerID string  `json:"customerId" format:"uuid"`
-	Name       string  `json:"name"`
-	Email      string  `json:"email"`
-	Address    address `json:"address"`
-	Status     string  `json:"status" enum:"active,deactivated"`
-	Version    int64   `json:"version"`
+	CustomerID string   `json:"customerId" format:"uuid"`
+	Name       string   `json:"name" doc:"of one who is forgotten: forgotten"`
+	Email      string   `json:"email,omitempty" doc:"absent of one who is forgotten"`
+	Address    *address `json:"address,omitempty" doc:"likewise"`
+	Status     string   `json:"status" enum:"active,deactivated,forgotten"`
+	Version    int64    `json:"version"`
 }
 
 type customerOutput struct {
@@ -57,13 +57,14 @@ type createdOutput struct {
 }
 
 func answer(id string, c domain.Customer, version es.Revision) *customerOutput {
-	return &customerOutput{
-		ETag: service.ETag(int64(version)),
-		Body: customer{
-			CustomerID: id, Name: c.Contact.Name, Email: c.Contact.Email, Address: address(c.Address),
-			Status: string(c.Status), Version: int64(version),
-		},
+	body := customer{
+		CustomerID: id, Name: c.Contact.Name, Email: c.Contact.Email, Status: string(c.Status), Version: int64(version),
 	}
+	if c.Status != domain.StatusForgotten {
+		home := address(c.Address)
+		body.Address = &home
+	}
+	return &customerOutput{ETag: service.ETag(int64(version)), Body: body}
 }
 
 type registerInput struct{ Body registerBody }
@@ -90,4 +91,9 @@ type deactivateInput struct {
 	Body       struct {
 		Reason string `json:"reason" minLength:"1" maxLength:"500" pattern:"^\\P{Cc}*[^\\p{Z}\\p{C}]\\P{Cc}*$" patternDescription:"printable text that is not blank"`
 	}
+}
+
+type forgetInput struct {
+	CustomerID string `path:"customerId"`
+	IfMatch    string `header:"If-Match"`
 }

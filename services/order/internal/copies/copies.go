@@ -15,6 +15,7 @@ import (
 var (
 	ErrUnknownCustomer     = errors.New("this customer is not known here")
 	ErrCustomerDeactivated = errors.New("this customer is deactivated")
+	ErrCustomerForgotten   = errors.New("this customer is forgotten")
 	ErrUnknownProduct      = errors.New("this product is not known here")
 )
 
@@ -48,6 +49,10 @@ type priceChanged struct {
 func (c *Copies) Register(in *inbox.Inbox) {
 	inbox.On(in, "customer.events.created.v1", c.customerCreated)
 	inbox.On(in, "customer.events.deactivated.v1", c.customerDeactivated)
+	inbox.On(in, "customer.events.forgotten.v1", func(_ context.Context, tx sqldb.Tx, e eventbus.Event, data customerEvent) error {
+		in.Erase(tx, e.Subject) // copies have nothing that tells who somebody is, but what is parked does
+		return c.customerForgotten(tx, data)
+	})
 	inbox.On(in, "catalog.events.product_listed.v1", c.productListed)
 	inbox.On(in, "catalog.events.price_changed.v1", c.priceChanged)
 }
@@ -61,6 +66,12 @@ func (c *Copies) customerCreated(_ context.Context, tx sqldb.Tx, _ eventbus.Even
 func (c *Copies) customerDeactivated(_ context.Context, tx sqldb.Tx, _ eventbus.Event, data customerEvent) error {
 	tx.Queue(`INSERT INTO customer_copy (customer_id, deactivated) VALUES ($1, 1)
 		ON CONFLICT (customer_id) DO UPDATE SET deactivated = 1`, data.CustomerID)
+	return nil
+}
+
+func (c *Copies) customerForgotten(tx sqldb.Tx, data customerEvent) error {
+	tx.Queue(`INSERT INTO customer_copy (customer_id, forgotten) VALUES ($1, 1)
+		ON CONFLICT (customer_id) DO UPDATE SET forgotten = 1`, data.CustomerID)
 	return nil
 }
 
@@ -85,14 +96,16 @@ func setPrice(tx sqldb.Tx, sku string, price money, sequence int64) {
 
 // CheckCustomer returns nil when the customer can order.
 func (c *Copies) CheckCustomer(ctx context.Context, customerID string) error {
-	var created, deactivated bool
-	err := c.db.QueryRow(ctx, `SELECT created = 1, deactivated = 1 FROM customer_copy WHERE customer_id = $1`, customerID).
-		Scan(&created, &deactivated)
+	var created, deactivated, forgotten bool
+	err := c.db.QueryRow(ctx, `SELECT created = 1, deactivated = 1, forgotten = 1 FROM customer_copy WHERE customer_id = $1`, customerID).
+		Scan(&created, &deactivated, &forgotten)
 	switch {
 	case errors.Is(err, sqldb.ErrNoRows):
 		return ErrUnknownCustomer
 	case err != nil:
 		return fmt.Errorf("customer %s: %w", customerID, err)
+	case forgotten:
+		return ErrCustomerForgotten
 	case !created:
 		return ErrUnknownCustomer
 	case deactivated:

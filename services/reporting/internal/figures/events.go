@@ -13,6 +13,7 @@ import (
 const (
 	customerCreated     = "customer.events.created.v1"
 	customerDeactivated = "customer.events.deactivated.v1"
+	customerForgotten   = "customer.events.forgotten.v1"
 	priceChanged        = "catalog.events.price_changed.v1"
 	orderPlaced         = "order.events.placed.v2"
 	orderPlacedV1       = "order.events.placed.v1"
@@ -79,6 +80,10 @@ func (s *Store) Listen(in *inbox.Inbox) {
 	})
 	inbox.OnBatch(in, customerCreated, noteCreated)
 	inbox.OnBatch(in, customerDeactivated, noteDeactivated)
+	inbox.OnBatch(in, customerForgotten, func(_ context.Context, tx sqldb.Tx, batch []inbox.Item[happened]) error {
+		noteForgotten(in, tx, batch)
+		return nil
+	})
 	inbox.OnBatch(in, priceChanged, notePrices)
 }
 

@@ -31,6 +31,17 @@ func noteDeactivated(_ context.Context, tx sqldb.Tx, batch []inbox.Item[happened
 	return nil
 }
 
+// noteForgotten notes how far the story of customers goes. They count as before:
+// figures tell of nobody. What the inbox has parked of them does, and goes.
+func noteForgotten(in *inbox.Inbox, tx sqldb.Tx, batch []inbox.Item[happened]) {
+	args := make([]any, 0, len(batch)*4)
+	for _, it := range batch {
+		in.Erase(tx, it.Event.Subject)
+		args = append(args, it.Event.Subject, 0, 0, it.Event.Sequence)
+	}
+	noteCustomers(tx, args)
+}
+
 // noteCustomers adds to the rows of customers; 0 is what an event does not tell.
 func noteCustomers(tx sqldb.Tx, args []any) {
 	sqldb.QueueRows(tx, `INSERT INTO customer (customer_id, created_at, deactivated_at, last_sequence)`, 4, args,
