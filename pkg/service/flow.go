@@ -16,13 +16,15 @@ import (
 const deliveryBatch = 200
 
 // Consume delivers the events that the inbox has handlers for from the bus to
-// the inbox, and keeps the inbox's own work going. What the broker has given up
+// the inbox, and keeps the inbox's own work going: trying again, and making what
+// was erased unreadable in the database and the bus. What the broker has given up
 // on, since it came back from this service too often, is parked in the inbox
 // without being handled. A subscription that does not take deliveries makes the
 // service not ready. What the inbox's handlers write is shown through the
 // projection that is returned; see [Read].
 func (s *Service) Consume(bus eventbus.Bus, in *inbox.Inbox) *Consumption {
 	s.Loop("inbox", in.Run)
+	s.Loop("scrubbing", func(ctx context.Context) error { return in.Scrub(ctx, bus.Scrub) })
 	s.Check("inbox: held events", func(context.Context) error { return in.Ready() })
 	s.inboxMetrics(in)
 

@@ -27,7 +27,7 @@ func Run(ctx context.Context, host service.Host) error {
 		return err
 	}
 	store := story.New(db, server.Configured())
-	in := inbox.New(db, "crm", svc.Log, inbox.Options{})
+	in := inbox.New(db, "crm", svc.Log, inbox.Options{Personal: "customer.events."})
 	store.Listen(in)
 
 	svc.Migrate(db, story.Migrations(), inbox.Migrate, sqldb.MigrateLease, rebuild.Migrate)

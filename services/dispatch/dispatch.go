@@ -22,7 +22,7 @@ func Run(ctx context.Context, host service.Host) error {
 		return err
 	}
 	out := svc.Outbox(db, bus)
-	in := inbox.New(db, "dispatch", svc.Log, inbox.Options{})
+	in := inbox.New(db, "dispatch", svc.Log, inbox.Options{Personal: "customer.events."})
 	store := shipments.New(db, out)
 	store.Listen(in)
 

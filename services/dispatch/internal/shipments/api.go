@@ -12,7 +12,7 @@ import (
 type resource struct {
 	OrderID        string   `json:"orderId"`
 	Status         string   `json:"status" enum:"ready,dispatched,cancelled"`
-	Recipient      string   `json:"recipient,omitempty"`
+	Recipient      string   `json:"recipient,omitempty" doc:"forgotten, where the customer is"`
 	Address        *Address `json:"address,omitempty"`
 	Carrier        string   `json:"carrier,omitempty"`
 	TrackingNumber string   `json:"trackingNumber,omitempty"`
@@ -25,6 +25,9 @@ func show(s Shipment) resource {
 		return r
 	}
 	r.Recipient = s.Recipient
+	if s.Forgotten {
+		r.Recipient = "forgotten"
+	}
 	if s.Address != (Address{}) {
 		r.Address = &s.Address
 	}
@@ -137,6 +140,8 @@ func problemOf(err error) error {
 		return service.NewProblem(http.StatusPreconditionFailed, "stale", "the shipment has changed since the version in If-Match")
 	case errors.Is(err, ErrCancelled):
 		return service.NewProblem(http.StatusConflict, "shipment-cancelled", ErrCancelled.Error())
+	case errors.Is(err, ErrCustomerForgotten):
+		return service.NewProblem(http.StatusConflict, "customer-forgotten", ErrCustomerForgotten.Error())
 	case errors.Is(err, ErrAddressUnknown):
 		return service.NewProblem(http.StatusConflict, "address-unknown", ErrAddressUnknown.Error()).RetryAfter("1")
 	case errors.Is(err, ErrAlreadyDispatched):

@@ -47,6 +47,9 @@ func (s *Store) Dispatch(ctx context.Context, orderID string, pre Precondition, 
 		if after.Version == before.Version {
 			return nil
 		}
+		if err := stillKnown(ctx, tx, after.CustomerID); err != nil {
+			return err
+		}
 		event, err := announceDispatched(after, c)
 		if err != nil {
 			return err

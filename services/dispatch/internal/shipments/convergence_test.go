@@ -2,6 +2,7 @@ package shipments
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"testing"
 
@@ -28,8 +29,8 @@ func (w *world) copied(ctx context.Context, customerID string) (c copied, err er
 }
 
 // story is what the other services say about one order and its customer, in
-// order. Whether the order is cancelled differs.
-func story(orderID, customerID string, cancelled bool) []eventbus.Event {
+// order. Whether the order is cancelled and the customer forgotten differs.
+func story(orderID, customerID string, cancelled, forgotten bool) []eventbus.Event {
 	events := []eventbus.Event{
 		createdEvent(customerID), movedEvent(customerID, "2 Second Street", 1), renamedEvent(customerID, "Countess Ada", 2),
 		packedEvent(orderID, customerID), movedEvent(customerID, "3 Third Street", 4), renamedEvent(customerID, "Ada Lovelace", 7),
@@ -37,14 +38,20 @@ func story(orderID, customerID string, cancelled bool) []eventbus.Event {
 	if cancelled {
 		events = append(events, cancelledEvent(orderID))
 	}
+	if forgotten {
+		events = append(events, forgottenEvent(customerID))
+	}
 	return events
 }
 
 func TestAnyOrderOfDeliveryWithAnyDuplicatesGivesTheSameRows(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
-		for _, cancelled := range []bool{false, true} {
+		for _, variant := range []struct{ cancelled, forgotten bool }{{false, false}, {true, false}, {false, true}, {true, true}} {
+			story := func(orderID, customerID string) []eventbus.Event {
+				return story(orderID, customerID, variant.cancelled, variant.forgotten)
+			}
 			order, customer := cause.NewID().String(), cause.NewID().String()
-			w.deliver(t, story(order, customer, cancelled)...)
+			w.deliver(t, story(order, customer)...)
 			wantShipment, err := load(t.Context(), w.db, order)
 			if err != nil {
 				t.Fatal(err)
@@ -53,12 +60,16 @@ func TestAnyOrderOfDeliveryWithAnyDuplicatesGivesTheSameRows(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if wantShipment.Recipient != "Ada Lovelace" || wantShipment.Address.Line1 != "3 Third Street" {
+			if variant.forgotten {
+				if want := (copied{Address: "{}", NameSequence: 9, AddressSequence: 9}); wantCustomer != want || !wantShipment.Forgotten {
+					t.Fatalf("got %+v and %+v, want nothing that tells who it was", wantCustomer, wantShipment)
+				}
+			} else if wantShipment.Recipient != "Ada Lovelace" || wantShipment.Address.Line1 != "3 Third Street" {
 				t.Fatalf("got %+v, want the newest name and address", wantShipment)
 			}
 			rapid.Check(t, func(t *rapid.T) {
 				order, customer := cause.NewID().String(), cause.NewID().String()
-				once := story(order, customer, cancelled)
+				once := story(order, customer)
 				events := slices.Concat(once, rapid.SliceOfN(rapid.SampledFrom(once), 0, 5).Draw(t, "duplicates"))
 				events = rapid.Permutation(events).Draw(t, "order")
 				for len(events) > 0 {
@@ -124,6 +135,49 @@ func TestAPersonAndACancellationEndInARowThatWasAnnounced(t *testing.T) {
 				}
 			default:
 				rt.Fatalf("got %q", shipment.Status())
+			}
+		})
+	})
+}
+
+// A person may dispatch at any moment of a story in which the customer is
+// forgotten. Whatever comes first, nothing tells who they were in the end.
+func TestWhoeverIsForgottenIsInNoRow(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		rapid.Check(t, func(rt *rapid.T) {
+			order, customer := cause.NewID().String(), cause.NewID().String()
+			steps := map[string]func(){
+				"created":   func() { w.deliver(t, createdEvent(customer)) },
+				"moved":     func() { w.deliver(t, movedEvent(customer, "2 Second Street", 1)) },
+				"packed":    func() { w.deliver(t, packedEvent(order, customer)) },
+				"forgotten": func() { w.deliver(t, forgottenEvent(customer)) },
+			}
+			over, dispatched := false, false
+			for _, step := range rapid.Permutation([]string{"created", "moved", "packed", "forgotten", "dispatch", "dispatch"}).Draw(rt, "steps") {
+				if step != "dispatch" {
+					steps[step]()
+					over = over || step == "forgotten"
+					continue
+				}
+				_, err := w.Dispatch(t.Context(), order, Precondition{}, "DHL", "JD014")
+				if err == nil && over && !dispatched {
+					rt.Fatal("dispatched to somebody who is forgotten")
+				}
+				dispatched = dispatched || err == nil
+			}
+			var personal int
+			if err := w.db.QueryRow(t.Context(), `SELECT (SELECT count(*) FROM customer WHERE customer_id = $1 AND (name <> '' OR address <> '{}'))
+				+ (SELECT count(*) FROM shipment WHERE customer_id = $1 AND (recipient <> '' OR address LIKE '%Street%'))`, customer).
+				Scan(&personal); err != nil || personal > 0 {
+				rt.Fatalf("%d rows tell who it was, %v", personal, err)
+			}
+			shipment, err := w.Get(t.Context(), order)
+			if err != nil || dispatched != (shipment.Status() == StatusDispatched) || show(shipment).Recipient != "forgotten" {
+				rt.Fatalf("dispatched: %v, and it is shown as %+v, %v", dispatched, show(shipment), err)
+			}
+			if _, err := w.Dispatch(t.Context(), order, Precondition{}, "DHL", "JD014"); dispatched != (err == nil) ||
+				err != nil && !errors.Is(err, ErrCustomerForgotten) {
+				rt.Fatalf("asked again: %v", err)
 			}
 		})
 	})

@@ -16,6 +16,10 @@
 // row. The copy of a customer has two parts, each with the sequence of the event
 // it came from, so that a late event never overwrites a newer one.
 //
+// A customer who is forgotten leaves an empty copy behind that nothing fills any
+// more, and what was dispatched to them shows it. What was not can no longer be
+// dispatched: it waits for its cancellation.
+//
 // How to read it: shipment.go has the facts and the decisions, listen.go what is
 // read from the bus, customer.go the copy of customers, command.go what people
 // ask for, announce.go what is told to the others, store.go the rows, read.go

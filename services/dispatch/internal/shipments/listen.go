@@ -19,6 +19,7 @@ const (
 	customerCreated        = "customer.events.created.v1"
 	customerContactChanged = "customer.events.contact_changed.v1"
 	customerAddressChanged = "customer.events.address_changed.v1"
+	customerForgotten      = "customer.events.forgotten.v1"
 )
 
 // packed is what dispatch reads of a packed order.
@@ -38,6 +39,10 @@ type contact struct {
 type residence struct {
 	Address Address `json:"address"`
 }
+
+// forgotten is what dispatch reads of a customer who is forgotten: that it
+// happened.
+type forgotten struct{}
 
 // created is what dispatch reads of a new customer: both.
 type created struct {
@@ -67,6 +72,10 @@ func (s *Store) Listen(in *inbox.Inbox) {
 	})
 	inbox.On(in, customerContactChanged, noteName)
 	inbox.On(in, customerAddressChanged, noteAddress)
+	inbox.On(in, customerForgotten, func(_ context.Context, tx sqldb.Tx, e eventbus.Event, _ forgotten) error {
+		in.Erase(tx, e.Subject)
+		return noteForgotten(tx, e)
+	})
 }
 
 // note adds a fact to the shipment of the order that the event is about.

@@ -14,6 +14,9 @@ var (
 	// ErrAddressUnknown says that the events which tell name and address of the
 	// customer have not arrived yet. They are on their way.
 	ErrAddressUnknown = errors.New("the address of the customer is not known yet")
+	// ErrCustomerForgotten says that nobody knows any more where the order would
+	// have to go. It can only be cancelled.
+	ErrCustomerForgotten = errors.New("the customer is forgotten")
 	// ErrAlreadyDispatched says that the order left by another carrier, or under
 	// another tracking number.
 	ErrAlreadyDispatched = errors.New("the order was dispatched already")
@@ -64,6 +67,9 @@ type Shipment struct {
 	// dispatched, as they were then. Empty while nothing is known.
 	Recipient string
 	Address   Address
+	// Forgotten says that the customer is, and that Recipient and Address are
+	// empty for good.
+	Forgotten bool
 
 	// PackingSequence is the highest sequence of packing's events in this
 	// shipment; -1 when there is none.
@@ -128,6 +134,9 @@ func (s Shipment) Dispatch(carrier, trackingNumber string, at time.Time) (Shipme
 		}
 		return s, ErrAlreadyDispatched
 	case StatusReady:
+		if s.Forgotten {
+			return s, ErrCustomerForgotten
+		}
 		if s.Recipient == "" || s.Address == (Address{}) {
 			return s, ErrAddressUnknown
 		}

@@ -58,7 +58,7 @@ const selectShipments = `SELECT s.order_id, s.version, s.customer_id, s.packed_a
 	s.dispatched_at, s.carrier, s.tracking_number,
 	CASE WHEN s.dispatched_at > 0 THEN s.recipient ELSE COALESCE(c.name, '') END,
 	CASE WHEN s.dispatched_at > 0 THEN s.address ELSE COALESCE(c.address, '{}') END,
-	s.packing_sequence, s.changed_at
+	s.packing_sequence, s.changed_at, COALESCE(c.forgotten_at, 0) > 0
 	FROM shipment s LEFT JOIN customer c ON c.customer_id = s.customer_id `
 
 // load returns the shipment of an order, or an unseen one.
@@ -106,7 +106,7 @@ func scan(row sqldb.Row) (Shipment, error) {
 	var address string
 	var packedAt, cancelledAt, dispatchedAt, changedAt int64
 	if err := row.Scan(&s.OrderID, &s.Version, &s.CustomerID, &packedAt, &s.CorrelationID, &cancelledAt,
-		&dispatchedAt, &s.Carrier, &s.TrackingNumber, &s.Recipient, &address, &s.PackingSequence, &changedAt); err != nil {
+		&dispatchedAt, &s.Carrier, &s.TrackingNumber, &s.Recipient, &address, &s.PackingSequence, &changedAt, &s.Forgotten); err != nil {
 		return s, err
 	}
 	s.PackedAt, s.CancelledAt = instant(packedAt), instant(cancelledAt)

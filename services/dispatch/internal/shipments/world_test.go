@@ -117,3 +117,7 @@ func movedEvent(customerID, line1 string, sequence int64) eventbus.Event {
 	return event("customer", customerAddressChanged, customerID, sequence,
 		`{"address":{"line1":"`+line1+`","city":"London","postcode":"W1","country":"GB"}}`)
 }
+
+func forgottenEvent(customerID string) eventbus.Event {
+	return event("customer", customerForgotten, customerID, 9, `{"customerId":"`+customerID+`"}`)
+}

@@ -170,6 +170,9 @@ func problem(err error) error {
 	case errors.Is(err, copies.ErrCustomerDeactivated):
 		return service.NewProblem(http.StatusConflict, "customer-deactivated", err.Error(),
 			service.FieldError{Location: "body.customerId", Message: err.Error()})
+	case errors.Is(err, copies.ErrCustomerForgotten):
+		return service.NewProblem(http.StatusConflict, "customer-forgotten", err.Error(),
+			service.FieldError{Location: "body.customerId", Message: err.Error()})
 	case errors.As(err, &atLine):
 		return lineProblem(atLine)
 	default:

@@ -1,0 +1,3 @@
+-- +goose Up
+ALTER TABLE customer ADD COLUMN forgotten_at BIGINT NOT NULL DEFAULT 0; -- 0 is never
+CREATE INDEX shipment_of_customer ON shipment (customer_id);
