@@ -6,10 +6,13 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 
 	"orderflow/contracts/contractstest"
+	"orderflow/pkg/sqldb"
+	"orderflow/pkg/sqldb/sqldbtest"
 )
 
 func TestACustomerIsRegisteredAndAnnounced(t *testing.T) {
@@ -239,4 +242,57 @@ func TestWhateverIsTakenCanBeAnnounced(t *testing.T) {
 			t.Errorf("%v became %s", body, a.Body)
 		}
 	}
+}
+
+func TestACustomerIsForgottenAndItIsAnnounced(t *testing.T) {
+	w := start(t)
+	active, left := w.registered(), w.registered()
+	w.Call("POST", "/customers/"+left+"/deactivate", fields{"reason": "moved to Valkenburg"}).Want(http.StatusOK)
+	w.Call("POST", "/customers/"+active+"/forget", nil, "If-Match", `"7"`).Refused(412, "stale")
+	for id, version := range map[string]float64{active: 1, left: 2} {
+		first := w.Call("POST", "/customers/"+id+"/forget", nil).Want(http.StatusOK)
+		var got fields
+		first.Into(&got)
+		if diff := cmp.Diff(fields{"customerId": id, "name": "forgotten", "status": "forgotten", "version": version}, got); diff != "" {
+			t.Error(diff)
+		}
+		again := w.Call("POST", "/customers/"+id+"/forget", nil).Want(http.StatusOK)
+		read := w.Get("/customers/" + id).Want(http.StatusOK)
+		if string(again.Body) != string(first.Body) || string(read.Body) != string(first.Body) {
+			t.Errorf("%s, then %s, read as %s", first.Body, again.Body, read.Body)
+		}
+		event := w.Hears("customer.events.forgotten.v1", id)
+		contractstest.Valid(t, event)
+		if event.Sequence != int64(version) {
+			t.Errorf("sequence %d", event.Sequence)
+		}
+		w.Call("PUT", "/customers/"+id+"/address", delft()).Refused(409, "customer-forgotten")
+		w.Call("PUT", "/customers/"+id+"/contact", fields{"name": "A", "email": "a@b.c"}).Refused(409, "customer-forgotten")
+		w.Call("POST", "/customers/"+id+"/deactivate", fields{"reason": "x"}).Refused(409, "customer-forgotten")
+	}
+	w.Call("POST", "/customers/"+uuid.NewString()+"/forget", nil).Refused(404, "not-found")
+	w.Call("POST", "/customers/nobody/forget", nil).Refused(404, "not-found")
+}
+
+// TestTheKeyIsDestroyedWhoeverDies leaves what a process leaves that dies after
+// the append: the event is there, and so is the key.
+func TestTheKeyIsDestroyedWhoeverDies(t *testing.T) {
+	w := start(t)
+	id := w.registered()
+	w.Hears("customer.events.created.v1", id)
+	w.store.Append(t, "customer-"+id, esdb.EventData{
+		EventID: uuid.New(), EventType: "customer-forgotten", ContentType: esdb.ContentTypeJson,
+		Data: []byte(`{"at":"2026-03-17T11:00:00Z"}`), Metadata: []byte(`{"version":1,"$correlationId":"corr"}`),
+	})
+	db, err := sqldb.Open(t.Context(), w.database)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(db.Close)
+	sqldbtest.Eventually(t, "the key is destroyed, and copies were looked for", func() bool {
+		return sqldbtest.Count(t, db, `SELECT count(*) FROM customer_key WHERE length(secret) = 0 AND forgotten_at > 0`) == 1 &&
+			sqldbtest.Count(t, db, `SELECT count(*) FROM forgetting WHERE sweeps > 0`) == 1
+	})
+	contractstest.Valid(t, w.Hears("customer.events.forgotten.v1", id))
+	w.Call("POST", "/customers/"+id+"/forget", nil).Want(http.StatusOK)
 }

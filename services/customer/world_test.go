@@ -21,13 +21,16 @@ type world struct {
 	t     *testing.T
 	store *esdbservertest.Server
 	dir   string // where the event store keeps its files
+	// database is the URL of the service's database.
+	database string
 }
 
 // start runs the service until the test ends, and waits until it is ready.
 func start(t *testing.T) *world {
 	t.Helper()
 	t.Parallel()
-	w := &world{servicetest.New(t, customer.Run, sqldbtest.SQLiteURL(t), "customer.events.#"), t, nil, t.TempDir()}
+	database := sqldbtest.SQLiteURL(t)
+	w := &world{servicetest.New(t, customer.Run, database, "customer.events.#"), t, nil, t.TempDir(), database}
 	w.store = w.WithEventStore(esdbservertest.InDir(w.dir))
 	w.Start()
 	return w

@@ -43,6 +43,7 @@ var alone = []script{
 	{name: "a service that was stopped catches up", play: stoppedServiceCatchesUp, separate: true},
 	{name: "a service that is added is told what was announced", play: addedServiceIsTold},
 	{name: "read models are made anew while orders are placed", play: readModelsAreRebuilt},
+	{name: "whoever is forgotten is in no file and no table", play: forgottenIsNowhere},
 	{name: "the whole system stops in good order and goes on", play: stoppedSystemGoesOn},
 	{name: "nothing is lost and nothing happens twice when everything is killed", play: killedSystemLosesNothing},
 	{name: "nothing is lost and nothing happens twice when one after the other is killed", play: killedProcessLosesNothing, separate: true},

@@ -12,6 +12,10 @@
 // follows from order and kind, so there is one of each. What it is sent to is
 // looked up when it is sent: until the address is known, it waits.
 //
+// A customer who is forgotten leaves a row behind that says only that, and that
+// nothing fills any more; their orders stay, as orders of nobody. A mail on its way
+// to the mail server at that moment may still go out.
+//
 // How to read it: events.go has what is read from the bus, customer.go, order.go
 // and mail.go the rows, queue.go what the sender needs, read.go and api.go the
 // questions.

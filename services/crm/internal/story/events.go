@@ -19,6 +19,7 @@ const (
 	customerContactChanged = "customer.events.contact_changed.v1"
 	customerAddressChanged = "customer.events.address_changed.v1"
 	customerDeactivated    = "customer.events.deactivated.v1"
+	customerForgotten      = "customer.events.forgotten.v1"
 	orderPlaced            = "order.events.placed.v1"
 	orderCancelled         = "order.events.cancelled.v1"
 	orderDelayed           = "order.events.delayed.v1"
@@ -42,6 +43,8 @@ type (
 	deactivated struct {
 		Reason string `json:"reason"`
 	}
+	// gone is what crm reads of a customer who is forgotten: that it happened.
+	gone   struct{}
 	placed struct {
 		CustomerID string         `json:"customerId"`
 		Lines      []letters.Line `json:"lines"`
@@ -89,6 +92,10 @@ func (s *Store) Listen(in *inbox.Inbox) {
 		return s.noteCustomer(tx, e, customer{
 			contactSequence: never, addressSequence: never, deactivatedAt: sqldb.Micros(e.Time), deactivationReason: data.Reason,
 		})
+	})
+	inbox.On(in, customerForgotten, func(_ context.Context, tx sqldb.Tx, e eventbus.Event, _ gone) error {
+		in.Erase(tx, e.Subject)
+		return s.forget(tx, e)
 	})
 	inbox.On(in, orderPlaced, func(_ context.Context, tx sqldb.Tx, e eventbus.Event, data placed) error {
 		lines, err := json.Marshal(data.Lines)

@@ -26,7 +26,7 @@ type Mail struct {
 //
 //	kept                        there is no mail server, or it is about history
 //	queued ──▶ sent             it took the mail
-//	     └───▶ failed           it never will, or did not often enough
+//	     └───▶ failed           it never will, did not often enough, or the customer is forgotten
 const (
 	kept   = "kept"
 	queued = "queued"
@@ -40,7 +40,8 @@ func mailID(orderID string, kind letters.Kind) string {
 }
 
 // write adds the mail of a kind to the table, unless it is there. What is told
-// again is no news: a mail about it is kept, and nobody gets it years later.
+// again is no news: a mail about it is kept, and nobody gets it years later. One
+// to somebody who is forgotten is given up at once.
 func (s *Store) write(tx sqldb.Tx, e eventbus.Event, kind letters.Kind, customerID string, now int64) {
 	status, settledAt := kept, now
 	if s.sending && !e.Replayed {
@@ -50,6 +51,8 @@ func (s *Store) write(tx sqldb.Tx, e eventbus.Event, kind letters.Kind, customer
 			correlation_id, causation_id, written_at, settled_at)
 		VALUES ($1, $2, $3, $4, $5, '', 0, $6, '', $7, $8, $6, $9) ON CONFLICT (mail_id) DO NOTHING`,
 		mailID(e.Subject, kind), e.Subject, customerID, string(kind), status, now, e.CorrelationID, e.ID, settledAt)
+	tx.Queue(`UPDATE mail SET status = 'failed', reason = '`+forgotten+`', settled_at = $2 WHERE mail_id = $1 AND status = 'queued'
+		AND EXISTS (SELECT 1 FROM customer WHERE customer_id = $3 AND forgotten_at > 0)`, mailID(e.Subject, kind), now, customerID)
 	if s.sending {
 		tx.AfterCommit(s.ring)
 	}

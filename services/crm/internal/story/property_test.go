@@ -1,6 +1,7 @@
 package story_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -18,7 +19,7 @@ import (
 func TestAnyOrderOfDeliveryWithAnyDuplicatesGivesTheSameRows(t *testing.T) {
 	everything := []eventbus.Event{
 		placed(other, 30), created("Zoë", "zoe@example.org"), contact(1, "Zoë Müller", "zm@example.org"), moved(2, "Graz"),
-		contact(3, "Zoë Maier", "maier@example.org"), moved(4, "Linz"), deactivated(5),
+		contact(3, "Zoë Maier", "maier@example.org"), moved(4, "Linz"), deactivated(5), gone(6),
 		placed(first, 10), packed(first), dispatched(first), cancelled(first, "customer", 3),
 		cancelled(other, "packing", 1), delayed(first, "packing"), delayed(first, "dispatch"), delayed(other, "packing"),
 	}
@@ -47,13 +48,29 @@ func TestAnyOrderOfDeliveryWithAnyDuplicatesGivesTheSameRows(t *testing.T) {
 			if diff := cmp.Diff(want, rowsOf(t, db)); diff != "" {
 				r.Error(diff)
 			}
+			for _, e := range events {
+				if e.Type == "customer.events.forgotten.v1" {
+					nothingPersonal(r, rowsOf(t, db))
+				}
+			}
 		})
 	})
 }
 
+func nothingPersonal(t rapid.TB, rows []string) {
+	t.Helper()
+	for _, row := range rows {
+		for _, text := range []string{"Zo", "example.org", "Wien", "Graz", "Linz", "Ring", "asked to"} {
+			if strings.Contains(row, text) {
+				t.Errorf("%q is in %s", text, row)
+			}
+		}
+	}
+}
+
 func empty(t *testing.T, db sqldb.DB) {
 	t.Helper()
-	for _, table := range []string{"customer", "customer_order", "mail", "inbox", "inbox_held"} {
+	for _, table := range []string{"customer", "customer_order", "mail", "inbox", "inbox_held", "inbox_erased"} {
 		sqldbtest.Exec(t, db, `DELETE FROM `+table)
 	}
 }
@@ -65,7 +82,7 @@ func rowsOf(t *testing.T, db sqldb.DB) []string {
 	for _, query := range []string{
 		`SELECT customer_id || ' ' || CAST(registered_at AS TEXT) || ' ' || name || ' ' || email || ' ' || CAST(contact_sequence AS TEXT)
 			|| ' ' || address || ' ' || CAST(address_sequence AS TEXT) || ' ' || CAST(deactivated_at AS TEXT) || ' ' || deactivation_reason
-			|| ' ' || CAST(last_sequence AS TEXT) FROM customer ORDER BY 1`,
+			|| ' ' || CAST(last_sequence AS TEXT) || ' ' || CAST(forgotten_at AS TEXT) FROM customer ORDER BY 1`,
 		`SELECT order_id || ' ' || customer_id || ' ' || CAST(placed_at AS TEXT) || ' ' || CAST(total_amount AS TEXT) || total_currency
 			|| ' ' || lines || ' ' || CAST(packed_at AS TEXT) || ' ' || CAST(dispatched_at AS TEXT) || ' ' || carrier || ' ' || tracking_number
 			|| ' ' || CAST(packing_delayed_at AS TEXT) || ' ' || CAST(dispatch_delayed_at AS TEXT)

@@ -21,9 +21,9 @@ const newest = 100
 // Customer is a customer's story as clients see it.
 type Customer struct {
 	CustomerID string  `json:"customerId"`
-	Name       string  `json:"name"`
-	Email      string  `json:"email"`
-	Status     string  `json:"status" enum:"active,deactivated"`
+	Name       string  `json:"name" doc:"of one who is forgotten: forgotten"`
+	Email      string  `json:"email" doc:"empty of one who is forgotten"`
+	Status     string  `json:"status" enum:"active,deactivated,forgotten"`
 	Orders     []Order `json:"orders" doc:"the newest 100"`
 	Mails      []Mail  `json:"mails" doc:"the newest 100"`
 }
@@ -39,10 +39,10 @@ type Order struct {
 // Customer returns a customer's story as of one moment, or [ErrUnknown].
 func (s *Store) Customer(ctx context.Context, customerID string) (c Customer, err error) {
 	err = s.db.View(ctx, func(tx sqldb.Tx) error {
-		var deactivatedAt int64
+		var deactivatedAt, forgottenAt int64
 		c = Customer{CustomerID: customerID, Status: "active"}
-		err := tx.QueryRow(ctx, `SELECT name, email, deactivated_at FROM customer WHERE customer_id = $1 AND registered_at > 0`,
-			customerID).Scan(&c.Name, &c.Email, &deactivatedAt)
+		err := tx.QueryRow(ctx, `SELECT name, email, deactivated_at, forgotten_at FROM customer WHERE customer_id = $1 AND registered_at > 0`,
+			customerID).Scan(&c.Name, &c.Email, &deactivatedAt, &forgottenAt)
 		if errors.Is(err, sqldb.ErrNoRows) {
 			return ErrUnknown
 		}
@@ -51,6 +51,9 @@ func (s *Store) Customer(ctx context.Context, customerID string) (c Customer, er
 		}
 		if deactivatedAt > 0 {
 			c.Status = "deactivated"
+		}
+		if forgottenAt > 0 {
+			c.Status, c.Name = forgotten, forgotten
 		}
 		// An order is shown once it is known that it was placed.
 		rows, err := tx.Query(ctx, `SELECT order_id, packed_at, dispatched_at, cancelled_at, total_amount, total_currency, placed_at
@@ -99,7 +102,8 @@ func (s *Store) Mails(ctx context.Context, orderID string, below place, limit in
 // mails reads a list of mails. condition is ours, never a client's.
 func mails(ctx context.Context, q sqldb.Querier, condition string, below place, limit int, args ...any) ([]Mail, error) {
 	rows, err := q.Query(ctx, `SELECT m.mail_id, m.order_id, m.kind,
-			CASE WHEN m.recipient <> '' THEN m.recipient ELSE COALESCE(c.email, '') END, m.status, m.written_at
+			CASE WHEN m.recipient <> '' THEN m.recipient ELSE COALESCE(c.email, '') END,
+			CASE WHEN m.status = 'queued' AND c.forgotten_at > 0 THEN 'failed' ELSE m.status END, m.written_at
 		FROM mail m LEFT JOIN customer c ON c.customer_id = m.customer_id
 		WHERE `+condition+` AND (m.written_at, m.mail_id) < ($1, $2)
 		ORDER BY m.written_at DESC, m.mail_id DESC LIMIT $3`, append([]any{below.writtenAt, below.mailID, limit}, args...)...)

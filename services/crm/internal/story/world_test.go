@@ -93,6 +93,10 @@ func deactivated(sequence int64) eventbus.Event {
 	return event("customer.events.deactivated.v1", zoe, sequence, int(sequence), map[string]any{"customerId": zoe, "reason": "asked to"})
 }
 
+func gone(sequence int64) eventbus.Event {
+	return event("customer.events.forgotten.v1", zoe, sequence, int(sequence), map[string]any{"customerId": zoe})
+}
+
 func placed(orderID string, minutes int) eventbus.Event {
 	return event("order.events.placed.v1", orderID, 0, minutes, map[string]any{
 		"orderId": orderID, "customerId": zoe, "total": map[string]any{"amount": 900, "currency": "EUR"},

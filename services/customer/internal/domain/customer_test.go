@@ -33,7 +33,7 @@ func given(history ...domain.Event) domain.Customer {
 
 func TestADecisionDependsOnWhatHappenedBefore(t *testing.T) {
 	nothing, active := given(), given(register)
-	deactivated := given(register, leave)
+	deactivated, forgotten := given(register, leave), given(register, domain.Forgotten{At: at(5)})
 	var none []domain.Event
 	for name, test := range map[string]struct {
 		given  domain.Customer
@@ -104,6 +104,41 @@ func TestADecisionDependsOnWhatHappenedBefore(t *testing.T) {
 			deactivated, func(c domain.Customer) ([]domain.Event, error) { return c.Deactivate("other", at(10)) },
 			none, nil,
 		},
+
+		"nobody/forget": {
+			nothing, func(c domain.Customer) ([]domain.Event, error) { return c.Forget(at(10)) },
+			none, domain.ErrNotRegistered,
+		},
+		"active/forget": {
+			active, func(c domain.Customer) ([]domain.Event, error) { return c.Forget(at(10)) },
+			[]domain.Event{domain.Forgotten{At: at(10)}},
+			nil,
+		},
+		"deactivated/forget": {
+			deactivated, func(c domain.Customer) ([]domain.Event, error) { return c.Forget(at(10)) },
+			[]domain.Event{domain.Forgotten{At: at(10)}},
+			nil,
+		},
+		"forgotten/forget": {
+			forgotten, func(c domain.Customer) ([]domain.Event, error) { return c.Forget(at(10)) },
+			none, nil,
+		},
+		"forgotten/register": {
+			forgotten, func(c domain.Customer) ([]domain.Event, error) { return c.Register(ann, delft, at(10)) },
+			none, domain.ErrAlreadyRegistered,
+		},
+		"forgotten/change contact": {
+			forgotten, func(c domain.Customer) ([]domain.Event, error) { return c.ChangeContact(ann, at(10)) },
+			none, domain.ErrForgotten,
+		},
+		"forgotten/change address": {
+			forgotten, func(c domain.Customer) ([]domain.Event, error) { return c.ChangeAddress(delft, at(10)) },
+			none, domain.ErrForgotten,
+		},
+		"forgotten/deactivate": {
+			forgotten, func(c domain.Customer) ([]domain.Event, error) { return c.Deactivate("moved away", at(10)) },
+			none, domain.ErrForgotten,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			events, err := test.decide(test.given)
@@ -127,6 +162,9 @@ func TestAnEventChangesWhatItTellsAndNothingElse(t *testing.T) {
 		change func(*domain.Customer)
 	}{
 		"registered":                        {domain.Customer{}, register, func(c *domain.Customer) { *c = active }},
+		"forgotten": {active, domain.Forgotten{At: at(5)}, func(c *domain.Customer) {
+			*c = domain.Customer{Status: domain.StatusForgotten, Contact: domain.Contact{Name: "forgotten"}}
+		}},
 		"contact":                           {active, domain.ContactChanged{Contact: anna, At: at(1)}, func(c *domain.Customer) { c.Contact = anna }},
 		"address":                           {active, domain.AddressChanged{Address: utrecht, At: at(1)}, func(c *domain.Customer) { c.Address = utrecht }},
 		"deactivated":                       {active, leave, func(c *domain.Customer) { *c = gone }},

@@ -63,6 +63,7 @@ var goldens = []struct {
 		At:      time.Date(2026, 3, 15, 9, 0, 0, 500_000_000, time.UTC),
 	}},
 	{stored.Deactivated, 1, true, domain.Deactivated{Reason: "moved away", At: time.Date(2026, 3, 16, 10, 0, 0, 0, time.UTC)}},
+	{stored.Forgotten, 1, true, domain.Forgotten{At: time.Date(2026, 3, 17, 11, 0, 0, 0, time.UTC)}},
 }
 
 func file(typ string, version int) string {
@@ -193,6 +194,69 @@ func TestPersonalDataIsStoredBelowTheSealOnly(t *testing.T) {
 			if diff := cmp.Diff([]domain.Event{golden.means}, events); diff != "" {
 				t.Error(diff)
 			}
+		}
+	})
+}
+
+// TestWhatWasSealedReadsAsForgotten destroys the key of what was stored. Without
+// one that was destroyed, or with one that cannot be had, nothing is made up.
+func TestWhatWasSealedReadsAsForgotten(t *testing.T) {
+	sqldbtest.Each(t, func(t *testing.T, inner sqldb.DB) {
+		if err := sqldb.Migrate(t.Context(), inner, "customer", os.DirFS("../../migrations")); err != nil {
+			t.Fatal(err)
+		}
+		db := &sqldbtest.Cuttable{DB: inner}
+		keys := vault.New(db)
+		var encoded []es.Encoded
+		for _, golden := range goldens {
+			e, err := stored.Codec{Sealer: keys}.Encode(t.Context(), customer, golden.means)
+			if err != nil {
+				t.Fatal(err)
+			}
+			encoded = append(encoded, e)
+		}
+		decode := func(i int) (domain.Event, error) {
+			e := encoded[i]
+			events, err := stored.Codec{Sealer: vault.New(db)}.Decode(t.Context(), recorded(e.Type, e.Version, e.Data))
+			if err != nil {
+				return nil, err
+			}
+			return events[0], nil
+		}
+		db.Cut(true)
+		if _, err := decode(0); !errors.Is(err, vault.ErrUnavailable) {
+			t.Errorf("while the keys are away: %v", err)
+		}
+		db.Cut(false)
+		if err := keys.Destroy(t.Context(), customer); err != nil {
+			t.Fatal(err)
+		}
+		nobody := domain.Contact{Name: "forgotten", Email: "forgotten@customer.invalid"}
+		nowhere := domain.Address{Line1: "forgotten", City: "forgotten", Postcode: "forgotten", Country: "ZZ"}
+		for i, golden := range goldens {
+			want := golden.means
+			switch e := want.(type) {
+			case domain.Registered:
+				want = domain.Registered{Contact: nobody, Address: nowhere, At: e.At}
+			case domain.ContactChanged:
+				want = domain.ContactChanged{Contact: nobody, At: e.At}
+			case domain.AddressChanged:
+				want = domain.AddressChanged{Address: nowhere, At: e.At}
+			case domain.Deactivated:
+				want = domain.Deactivated{Reason: "forgotten", At: e.At}
+			case domain.Forgotten:
+			}
+			got, err := decode(i)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Error(diff)
+			}
+		}
+		sqldbtest.Exec(t, inner, `DELETE FROM customer_key`)
+		if event, err := decode(0); !errors.Is(err, vault.ErrNoKey) {
+			t.Errorf("without a key that was destroyed: %v, %v", event, err)
 		}
 	})
 }

@@ -179,3 +179,75 @@ func TestProcessesThatMakeAKeyAtOnceAgreeOnIt(t *testing.T) {
 		}
 	})
 }
+
+func TestAKeyThatWasDestroyedIsNeverMadeAnew(t *testing.T) {
+	each(t, func(t *testing.T, db sqldb.DB) {
+		v := vault.New(db)
+		sealed := seal(t, v, ann, place, "Ann Doe")
+		bobs := seal(t, v, bob, place, "Bob")
+		for range 2 { // the second time changes nothing
+			if err := v.Destroy(t.Context(), ann); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for name, v := range map[string]*vault.Vault{"this process": v, "another": vault.New(db)} {
+			if text, err := v.Open(t.Context(), ann, place, sealed); !errors.Is(err, vault.ErrForgotten) || errors.Is(err, vault.ErrNoKey) {
+				t.Errorf("%s opened it: %q, %v", name, text, err)
+			}
+			if sealed, err := v.Seal(t.Context(), ann, place, []byte("Ann")); !errors.Is(err, vault.ErrForgotten) {
+				t.Errorf("%s sealed something new: %q, %v", name, sealed, err)
+			}
+			if text, err := v.Open(t.Context(), bob, place, bobs); err != nil || string(text) != "Bob" {
+				t.Errorf("%s: the other: %q, %v", name, text, err)
+			}
+		}
+		if n := sqldbtest.Count(t, db, `SELECT count(*) FROM customer_key WHERE length(secret) > 0`); n != 1 {
+			t.Errorf("%d keys", n)
+		}
+		// One who never had a key does not get one either.
+		nobody := uuid.NewSHA1(ann, nil)
+		if err := v.Destroy(t.Context(), nobody); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := v.Seal(t.Context(), nobody, place, nil); !errors.Is(err, vault.ErrForgotten) {
+			t.Errorf("sealed for one who is forgotten: %v", err)
+		}
+	})
+}
+
+// TestAnotherProcessForgetsAKeyInTime has it use the key all the time, which must
+// not prolong its life.
+func TestAnotherProcessForgetsAKeyInTime(t *testing.T) {
+	inner := sqldbtest.SQLite(t)
+	if err := sqldb.Migrate(t.Context(), inner, "customer", os.DirFS("../../migrations")); err != nil {
+		t.Fatal(err)
+	}
+	this, other := vault.New(inner), vault.New(inner)
+	sealed := seal(t, this, ann, place, "Ann Doe")
+	if _, err := other.Open(t.Context(), ann, place, sealed); err != nil {
+		t.Fatal(err)
+	}
+	if err := this.Destroy(t.Context(), ann); err != nil {
+		t.Fatal(err)
+	}
+	sqldbtest.Eventually(t, "the other has forgotten it too", func() bool {
+		_, err := other.Open(t.Context(), ann, place, sealed)
+		return errors.Is(err, vault.ErrForgotten)
+	})
+}
+
+func TestAKeyIsNotDestroyedInADatabaseThatIsAway(t *testing.T) {
+	each(t, func(t *testing.T, inner sqldb.DB) {
+		db := &sqldbtest.Cuttable{DB: inner}
+		v := vault.New(db)
+		sealed := seal(t, v, ann, place, "Ann Doe")
+		db.Cut(true)
+		if err := v.Destroy(t.Context(), ann); !errors.Is(err, vault.ErrUnavailable) {
+			t.Errorf("destroyed: %v", err)
+		}
+		db.Cut(false)
+		if text, err := v.Open(t.Context(), ann, place, sealed); err != nil || string(text) != "Ann Doe" {
+			t.Errorf("afterwards: %q, %v", text, err)
+		}
+	})
+}

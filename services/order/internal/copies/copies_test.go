@@ -84,6 +84,10 @@ func deactivated(id string) eventbus.Event {
 	return event("customer.events.deactivated.v1", id, 3, map[string]any{"customerId": id, "reason": "moved"})
 }
 
+func forgotten(id string) eventbus.Event {
+	return event("customer.events.forgotten.v1", id, 4, map[string]any{"customerId": id})
+}
+
 func money(amount int64) map[string]any { return map[string]any{"amount": amount, "currency": "EUR"} }
 
 func listed(sku string, price int64) eventbus.Event {
@@ -106,6 +110,9 @@ func TestACustomerCanOrderBetweenRegistrationAndDeactivation(t *testing.T) {
 		"registered":                        {[]eventbus.Event{created(ann)}, nil},
 		"deactivated":                       {[]eventbus.Event{created(ann), deactivated(ann)}, copies.ErrCustomerDeactivated},
 		"deactivated, as heard first":       {[]eventbus.Event{deactivated(ann), created(ann)}, copies.ErrCustomerDeactivated},
+		"forgotten":                         {[]eventbus.Event{created(ann), forgotten(ann)}, copies.ErrCustomerForgotten},
+		"forgotten, as heard first":         {[]eventbus.Event{forgotten(ann), deactivated(ann), created(ann)}, copies.ErrCustomerForgotten},
+		"forgotten, and nothing else yet":   {[]eventbus.Event{forgotten(ann)}, copies.ErrCustomerForgotten},
 		"deactivated, and nothing else yet": {[]eventbus.Event{deactivated(ann)}, copies.ErrUnknownCustomer},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -196,7 +203,7 @@ func TestAnyOrderOfDeliveryGivesTheSameCopies(t *testing.T) {
 	each(t, func(t *testing.T, db sqldb.DB) {
 		_, in := consumer(db)
 		rapid.Check(t, func(r *rapid.T) {
-			history := []eventbus.Event{created(ann), created(bob), deactivated(bob), listed("mug", 100), listed("jug", 300)}
+			history := []eventbus.Event{created(ann), created(bob), deactivated(bob), forgotten(bob), listed("mug", 100), listed("jug", 300)}
 			for sequence := range rapid.Int64Range(0, 4).Draw(r, "prices") {
 				history = append(history, repriced("mug", 2*sequence+1, 101+sequence))
 			}
@@ -243,7 +250,7 @@ func empty(t *testing.T, db sqldb.DB) {
 // rows is everything in the tables of copies.
 func rows(t *testing.T, db sqldb.DB) []string {
 	t.Helper()
-	found, err := db.Query(t.Context(), `SELECT 'customer ' || customer_id || ' ' || created || ' ' || deactivated AS line FROM customer_copy
+	found, err := db.Query(t.Context(), `SELECT 'customer ' || customer_id || ' ' || created || ' ' || deactivated || ' ' || forgotten AS line FROM customer_copy
 		UNION ALL SELECT 'product ' || sku || ' ' || COALESCE(name, '-') || ' ' || price_amount || price_currency || ' ' || price_sequence
 			FROM product_copy ORDER BY line`)
 	if err != nil {
