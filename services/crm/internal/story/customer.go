@@ -28,21 +28,25 @@ func (s *Store) noteCustomer(tx sqldb.Tx, e eventbus.Event, c customer) error {
 	if err := identified("a customer", e.Subject); err != nil {
 		return err
 	}
+	const gone = `(customer.forgotten_at > 0 OR excluded.forgotten_at > 0)` // then nothing is taken in
 	tx.Queue(`INSERT INTO customer (customer_id, registered_at, name, email, contact_sequence,
 			address, address_sequence, deactivated_at, deactivation_reason, last_sequence, written_at, forgotten_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
 		ON CONFLICT (customer_id) DO UPDATE SET
 			registered_at = CASE WHEN customer.registered_at = 0 THEN excluded.registered_at ELSE customer.registered_at END,
 			forgotten_at = CASE WHEN customer.forgotten_at = 0 THEN excluded.forgotten_at ELSE customer.forgotten_at END,
-			name = CASE WHEN excluded.contact_sequence > customer.contact_sequence THEN excluded.name ELSE customer.name END,
-			email = CASE WHEN excluded.contact_sequence > customer.contact_sequence THEN excluded.email ELSE customer.email END,
+			name = CASE WHEN `+gone+` THEN '' WHEN excluded.contact_sequence > customer.contact_sequence
+				THEN excluded.name ELSE customer.name END,
+			email = CASE WHEN `+gone+` THEN '' WHEN excluded.contact_sequence > customer.contact_sequence
+				THEN excluded.email ELSE customer.email END,
 			contact_sequence = CASE WHEN excluded.contact_sequence > customer.contact_sequence
 				THEN excluded.contact_sequence ELSE customer.contact_sequence END,
-			address = CASE WHEN excluded.address_sequence > customer.address_sequence THEN excluded.address ELSE customer.address END,
+			address = CASE WHEN `+gone+` THEN '' WHEN excluded.address_sequence > customer.address_sequence
+				THEN excluded.address ELSE customer.address END,
 			address_sequence = CASE WHEN excluded.address_sequence > customer.address_sequence
 				THEN excluded.address_sequence ELSE customer.address_sequence END,
 			deactivated_at = CASE WHEN customer.deactivated_at = 0 THEN excluded.deactivated_at ELSE customer.deactivated_at END,
-			deactivation_reason = CASE WHEN customer.forgotten_at > 0 OR excluded.forgotten_at > 0 THEN '' WHEN customer.deactivated_at = 0
+			deactivation_reason = CASE WHEN `+gone+` THEN '' WHEN customer.deactivated_at = 0
 				THEN excluded.deactivation_reason ELSE customer.deactivation_reason END,
 			last_sequence = CASE WHEN excluded.last_sequence > customer.last_sequence
 				THEN excluded.last_sequence ELSE customer.last_sequence END,
@@ -56,9 +60,8 @@ func (s *Store) noteCustomer(tx sqldb.Tx, e eventbus.Event, c customer) error {
 }
 
 // forget erases a customer, and what mails say of them: to whom they went, and
-// why they could not. Name, email and address are empty, and have the sequence of
-// the last event there is, so that no other event fills them again. Mails that
-// wait are given up.
+// why they could not. The row stays, as one that no other event fills again. Mails
+// that wait are given up.
 func (s *Store) forget(tx sqldb.Tx, e eventbus.Event) error {
 	at := sqldb.Micros(e.Time)
 	if err := s.noteCustomer(tx, e, customer{contactSequence: e.Sequence, addressSequence: e.Sequence, forgottenAt: at}); err != nil {

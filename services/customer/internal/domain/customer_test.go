@@ -161,7 +161,7 @@ func TestAnEventChangesWhatItTellsAndNothingElse(t *testing.T) {
 		event  domain.Event
 		change func(*domain.Customer)
 	}{
-		"registered":                        {domain.Customer{}, register, func(c *domain.Customer) { *c = active }},
+		"registered": {domain.Customer{}, register, func(c *domain.Customer) { *c = active }},
 		"forgotten": {active, domain.Forgotten{At: at(5)}, func(c *domain.Customer) {
 			*c = domain.Customer{Status: domain.StatusForgotten, Contact: domain.Contact{Name: "forgotten"}}
 		}},
