@@ -216,3 +216,31 @@ func TestATraceShowsWhatWasPublishedAboutASubject(t *testing.T) {
 		}
 	})
 }
+
+func TestReasonsAreErasedAndTheirEventsStayParked(t *testing.T) {
+	sqldbtest.Each(t, func(t *testing.T, db sqldb.DB) {
+		w := newWorld(t, db)
+		w.commit(order(1), "placed", "broken")
+		w.commit(order(2), "broken")
+		r := w.relay(db)
+		defer w.run(r)()
+		w.caughtUp()
+		if err := r.Erase(t.Context(), "order-"+order(1)); err != nil {
+			t.Fatal(err)
+		}
+		reasons := map[string]string{}
+		for _, p := range w.deadLetters(r) {
+			reasons[p.Stream] = p.Reason
+		}
+		if len(reasons) != 2 || reasons["order-"+order(1)] != "erased" || !strings.HasPrefix(reasons["order-"+order(2)], "this event has no meaning") {
+			t.Errorf("reasons: %q", reasons)
+		}
+		end, err := w.store.End(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if at, err := r.Announced(t.Context()); err != nil || at < end {
+			t.Errorf("announced up to %d of %d, %v", at, end, err)
+		}
+	})
+}

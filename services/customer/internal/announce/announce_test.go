@@ -2,6 +2,7 @@ package announce_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 	"orderflow/services/customer/internal/announce"
 	"orderflow/services/customer/internal/domain"
 	"orderflow/services/customer/internal/stored"
+	"orderflow/services/customer/internal/vault"
 )
 
 var (
@@ -85,6 +87,11 @@ var story = []struct {
 		"customer.events.deactivated.v1",
 		`{"customerId":"01928f3e-5b7a-7c1d-9e2f-3a4b5c6d7e8f","reason":"moved away","occurredAt":"2026-03-14T15:09:26.535897932Z"}`,
 	},
+	{
+		domain.Forgotten{At: at},
+		"customer.events.forgotten.v1",
+		`{"customerId":"01928f3e-5b7a-7c1d-9e2f-3a4b5c6d7e8f","occurredAt":"2026-03-14T15:09:26.535897932Z"}`,
+	},
 }
 
 // Announcing is pure: a relay that died announces the same events again, and by
@@ -122,5 +129,40 @@ func TestAnEventThatCannotBeReadIsNotAnnounced(t *testing.T) {
 	r.Metadata.Version = 9
 	if announced, err := translator.Translate(t.Context(), r); err == nil {
 		t.Errorf("announced %v", announced)
+	}
+}
+
+// destroyed is a sealer without the key.
+type destroyed struct{ stored.Sealer }
+
+func (destroyed) Open(context.Context, uuid.UUID, string, string) ([]byte, error) {
+	return nil, vault.ErrForgotten
+}
+
+// What is announced late, or again, keeps its contract and its id, and says
+// nothing of who it was.
+func TestWhatIsAnnouncedOfOneWhoIsForgottenSaysSo(t *testing.T) {
+	late := announce.Translator{Codec: stored.Codec{Sealer: destroyed{translator.Codec.Sealer}}}
+	for i, chapter := range story {
+		r := committed(t, es.Revision(i), chapter.event)
+		before, err := translator.Translate(t.Context(), r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := late.Translate(t.Context(), r)
+		if err != nil || len(got) != 1 {
+			t.Fatalf("%s: %v, %v", chapter.typ, got, err)
+		}
+		contractstest.Valid(t, got[0])
+		text := string(got[0].Data)
+		for _, personal := range []string{"Ann", "example.com", "Markt", "Delft", "Oudegracht", "Utrecht", "moved"} {
+			if strings.Contains(text, personal) {
+				t.Errorf("%s says %s", chapter.typ, text)
+			}
+		}
+		got[0].Data, before[0].Data = nil, nil
+		if diff := cmp.Diff(before, got); diff != "" {
+			t.Errorf("%s is another event: %s", chapter.typ, diff)
+		}
 	}
 }

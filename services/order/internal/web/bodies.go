@@ -94,7 +94,7 @@ type cancelInput struct {
 	OrderID string `path:"orderId"`
 	IfMatch string `header:"If-Match"`
 	Body    struct {
-		Reason string `json:"reason" minLength:"1" maxLength:"500" pattern:"^\\P{Cc}*[^\\p{Z}\\p{C}]\\P{Cc}*$" patternDescription:"printable text that is not blank"`
+		Reason string `json:"reason" minLength:"1" maxLength:"500" pattern:"^\\P{Cc}*[^\\p{Z}\\p{C}]\\P{Cc}*$" patternDescription:"printable text that is not blank" doc:"kept for ever and told to others, also when the customer is forgotten: nothing personal"`
 	}
 }
 

@@ -57,7 +57,7 @@ type rejectInput struct {
 	OrderID string `path:"orderId"`
 	IfMatch string `header:"If-Match" doc:"reject this version only"`
 	Body    struct {
-		Reason string `json:"reason" minLength:"1" maxLength:"500" pattern:"^\\P{Cc}*[^\\p{Z}\\p{C}]\\P{Cc}*$" patternDescription:"printable text that is not blank" doc:"why it cannot be packed"`
+		Reason string `json:"reason" minLength:"1" maxLength:"500" pattern:"^\\P{Cc}*[^\\p{Z}\\p{C}]\\P{Cc}*$" patternDescription:"printable text that is not blank" doc:"why it cannot be packed; kept for ever and told to others: nothing personal"`
 	}
 }
 

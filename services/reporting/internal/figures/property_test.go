@@ -70,6 +70,7 @@ func drawOrders(r *rapid.T) ([]known, []eventbus.Event) {
 	orders := make([]known, rapid.IntRange(1, 4).Draw(r, "orders"))
 	events := []eventbus.Event{
 		event(customerCreated, orderID(90), 0, noon, map[string]any{}), event(customerDeactivated, orderID(90), 2, noon, map[string]any{}),
+		event(customerForgotten, orderID(90), 3, noon, map[string]any{}),
 		event(priceChanged, "tea", 1, noon, map[string]any{"newPrice": Money{500, "EUR"}}),
 		event(priceChanged, "tea", 2, noon, map[string]any{"newPrice": Money{600, "EUR"}}),
 	}
@@ -211,7 +212,7 @@ func nearestRank(values []int64) Duration {
 
 func (w *world) empty(t testing.TB) {
 	t.Helper()
-	for _, table := range []string{"order_fact", "total", "movement", "customer", "price", "inbox", "inbox_held"} {
+	for _, table := range []string{"order_fact", "total", "movement", "customer", "price", "inbox", "inbox_held", "inbox_erased"} {
 		sqldbtest.Exec(t, w.db, `DELETE FROM `+table)
 	}
 }
