@@ -96,7 +96,7 @@ func (in *Inbox) Scrub(ctx context.Context, also func(context.Context) error) er
 		}
 		if err := in.scrubDue(ctx, also); err != nil {
 			if ctx.Err() != nil {
-				return nil //nolint:nilerr // asked to stop
+				return nil
 			}
 			return fmt.Errorf("scrub after erasing from inbox %s: %w", in.consumer, err)
 		}

@@ -142,7 +142,7 @@ func TestAServiceOfAllPartsStartsOnNothingAndStops(t *testing.T) {
 	for _, c := range as[service.Readiness](t, w.ask(http.MethodGet, "/readyz", "")).Checks {
 		names = append(names, c.Name)
 	}
-	want := "start, database (DATABASE_URL), event bus (EVENTBUS_URL), inbox, inbox: held events, consumer, consumer: deliveries, dead deliveries, dead deliveries: deliveries, outbox, outbox: publishing"
+	want := "start, database (DATABASE_URL), event bus (EVENTBUS_URL), inbox, scrubbing, inbox: held events, consumer, consumer: deliveries, dead deliveries, dead deliveries: deliveries, outbox, outbox: publishing"
 	if got := strings.Join(names, ", "); got != want {
 		t.Errorf("checks %s", got)
 	}

@@ -1,6 +1,8 @@
 package eventbustest
 
 import (
+	"context"
+	"errors"
 	"slices"
 	"testing"
 
@@ -14,6 +16,7 @@ func erasing() []promise {
 		{"WhatIsErasedIsGoneAndTheRestIsThere", erasedIsGone},
 		{"ErasingFromAQueueThatIsNotThereErasesNothing", erasingFromNothing},
 		{"WhatIsMalformedCanBeErased", malformedIsErased},
+		{"ErasingThatIsGivenUpLosesNothing", erasingGivenUp},
 	}
 }
 
@@ -74,6 +77,33 @@ func erasedIsGone(t *testing.T, h Harness) {
 
 func erasingFromNothing(t *testing.T, h Harness) {
 	erase(t, open(t, h), "nobody", of("o1"), 0)
+}
+
+// erasingGivenUp ends in the middle of a step, as when the process is killed.
+func erasingGivenUp(t *testing.T, h Harness) {
+	bus := open(t, h)
+	events := series("o1", 300)
+	publish(t, bus, events...)
+	eventually(t, "all are unrouted", func() bool { return depth(t, bus, eventbus.Unrouted) == len(events) })
+	ctx, giveUp := context.WithCancel(within(t))
+	seen := 0
+	_, err := bus.Erase(ctx, eventbus.Unrouted, func(eventbus.Delivery) bool {
+		if seen++; seen == 150 {
+			giveUp()
+		}
+		return false
+	})
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("given up with %v", err)
+	}
+	var rest inbox
+	s := subscribe(t, bus, eventbus.Queue{Name: eventbus.Unrouted}, rest.handle)
+	rest.await(t, len(events))
+	got, want := rest.firsts(), ids(events)
+	slices.Sort(got)
+	slices.Sort(want)
+	sameIDs(t, got, want)
+	closeSubscription(t, s)
 }
 
 func malformedIsErased(t *testing.T, h Harness) {
