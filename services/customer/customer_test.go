@@ -296,3 +296,45 @@ func TestTheKeyIsDestroyedWhoeverDies(t *testing.T) {
 	contractstest.Valid(t, w.Hears("customer.events.forgotten.v1", id))
 	w.Call("POST", "/customers/"+id+"/forget", nil).Want(http.StatusOK)
 }
+
+// TestKeysThatAreAwayAreNoKeysThatAreGone takes the keys away while somebody is
+// being forgotten, and puts them back. Then it loses one, which nobody may take
+// for forgotten.
+func TestKeysThatAreAwayAreNoKeysThatAreGone(t *testing.T) {
+	w := start(t)
+	id, other := w.registered(), w.registered()
+	w.Hears("customer.events.created.v1", other)
+	db, err := sqldb.Open(t.Context(), w.database)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(db.Close)
+	sqldbtest.Exec(t, db, `ALTER TABLE customer_key RENAME TO keys_away`)
+	away := w.Call("POST", "/customers/"+id+"/forget", nil)
+	away.Refused(http.StatusServiceUnavailable, "keys-unavailable")
+	if away.Header.Get("Retry-After") != "1" {
+		t.Errorf("Retry-After is %q", away.Header.Get("Retry-After"))
+	}
+	sqldbtest.Eventually(t, "nobody can be read", func() bool {
+		return w.Get("/customers/"+other).Status == http.StatusServiceUnavailable
+	})
+	sqldbtest.Exec(t, db, `ALTER TABLE keys_away RENAME TO customer_key`)
+	if a := w.Get("/customers/" + other).Want(http.StatusOK); a.Text("name") != "Ann Doe" {
+		t.Errorf("afterwards: %s", a.Body)
+	}
+	if a := w.Call("POST", "/customers/"+id+"/forget", nil).Want(http.StatusOK); a.Text("status") != "forgotten" {
+		t.Errorf("forgotten: %s", a.Body)
+	}
+	contractstest.Valid(t, w.Hears("customer.events.forgotten.v1", id))
+	if a := w.Get("/deadletters").Want(http.StatusOK); string(a.Body) != `{"items":[]}`+"\n" {
+		t.Errorf("parked meanwhile: %s", a.Body)
+	}
+
+	sqldbtest.Exec(t, db, `DELETE FROM customer_key WHERE customer_id = $1`, other)
+	sqldbtest.Eventually(t, "a lost key is an error", func() bool {
+		return w.Get("/customers/"+other).Status == http.StatusInternalServerError
+	})
+	if !strings.Contains(w.Log(), "who was never forgotten") {
+		t.Error("the log does not say why")
+	}
+}

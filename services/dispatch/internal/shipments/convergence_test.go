@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -180,5 +182,38 @@ func TestWhoeverIsForgottenIsInNoRow(t *testing.T) {
 				rt.Fatalf("asked again: %v", err)
 			}
 		})
+	})
+}
+
+// TestDispatchingAndForgettingAtOnceLeaveNothing has the two meet. Whichever is
+// first, the box has no name on it in the end.
+func TestDispatchingAndForgettingAtOnceLeaveNothing(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		for range 40 {
+			order, customer := cause.NewID().String(), cause.NewID().String()
+			w.deliver(t, createdEvent(customer), packedEvent(order, customer))
+			var group sync.WaitGroup
+			start := make(chan struct{})
+			group.Go(func() {
+				<-start
+				_, err := w.Dispatch(t.Context(), order, Precondition{}, "DHL", "JD014")
+				if err != nil && !errors.Is(err, ErrCustomerForgotten) {
+					t.Error(err)
+				}
+			})
+			group.Go(func() {
+				<-start
+				if err := deliver(t.Context(), w.inboxes[0], forgottenEvent(customer)); err != nil {
+					t.Error(err)
+				}
+			})
+			close(start)
+			group.Wait()
+			var recipient, address string
+			if err := w.db.QueryRow(t.Context(), `SELECT recipient, address FROM shipment WHERE order_id = $1`, order).
+				Scan(&recipient, &address); err != nil || recipient != "" || strings.Contains(address, "Street") {
+				t.Fatalf("the row says %q, %s, %v", recipient, address, err)
+			}
+		}
 	})
 }
