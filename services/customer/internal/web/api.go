@@ -88,7 +88,7 @@ func (a *API) deactivate(ctx context.Context, in *deactivateInput) (*commandOutp
 // it fails in between, the log has it, and package forgetting goes on from there;
 // the same call made again does so at once. A key that cannot be destroyed now is
 // no success: the answer 200 says that it is gone.
-func (a *API) forget(ctx context.Context, in *forgetInput) (*customerOutput, error) {
+func (a *API) forget(ctx context.Context, in *forgetInput) (*commandOutput, error) {
 	answer, err := a.change(ctx, in.CustomerID, in.IfMatch, func(c domain.Customer, now time.Time) ([]domain.Event, error) {
 		return c.Forget(now)
 	})
