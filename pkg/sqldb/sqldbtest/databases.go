@@ -73,7 +73,8 @@ func PostgresURL(t testing.TB) string {
 	}
 	t.Cleanup(func() {
 		if err := execute(server, `SET lock_timeout = '8s'`, `SET client_min_messages = warning`,
-			fmt.Sprintf(`DROP SCHEMA %q CASCADE`, schema)); err != nil {
+			// A read model may have been rebuilt beside it.
+			fmt.Sprintf(`DROP SCHEMA %q CASCADE`, schema), fmt.Sprintf(`DROP SCHEMA IF EXISTS %q CASCADE`, schema+"_rebuild")); err != nil {
 			t.Errorf("drop the schema of the test: %v", err)
 		}
 	})
