@@ -41,6 +41,42 @@ func TestWhatWasDeletedIsInNoFileAfterScrubbing(t *testing.T) {
 	}
 }
 
+// TestAReaderDelaysScrubbingAndNoWriter has somebody read what was there before.
+func TestAReaderDelaysScrubbingAndNoWriter(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "secrets.db")
+	db, err := sqldb.Open(t.Context(), "sqlite://"+path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(db.Close)
+	sqldbtest.Exec(t, db, `CREATE TABLE item (id INTEGER PRIMARY KEY, name TEXT)`)
+	sqldbtest.Exec(t, db, `INSERT INTO item VALUES (1, 'Quist')`)
+	scrubbed := make(chan error, 1)
+	err = db.View(t.Context(), func(tx sqldb.Tx) error {
+		var name string
+		if err := tx.QueryRow(t.Context(), `SELECT name FROM item`).Scan(&name); err != nil {
+			return err
+		}
+		sqldbtest.Exec(t, db, `DELETE FROM item`)
+		go func() { scrubbed <- db.Scrub(t.Context()) }()
+		for id := range 20 { // while it waits
+			sqldbtest.Exec(t, db, `INSERT INTO item VALUES ($1, 'somebody else')`, id+2)
+		}
+		select {
+		case err := <-scrubbed:
+			t.Errorf("done while somebody reads: %v", err)
+		default:
+		}
+		return tx.QueryRow(t.Context(), `SELECT name FROM item`).Scan(&name)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := <-scrubbed; err != nil || holds(t, path, "Quist") {
+		t.Errorf("afterwards: %v", err)
+	}
+}
+
 // holds searches all files of a database.
 func holds(t *testing.T, path, text string) bool {
 	t.Helper()

@@ -15,6 +15,9 @@ import (
 // processor here, so more connections than that do not read faster.
 const sqliteReaders = 8
 
+// busyTimeout is how long another process may have the file, in milliseconds.
+const busyTimeout = "10000"
+
 // sqliteDB has one connection that writes and a pool that cannot. With a single
 // writer, transactions of one process queue in memory instead of polling for
 // the lock of the file, which is faster and has a tenth of the tail.
@@ -34,7 +37,7 @@ func connectSQLite(path string) (DB, error) {
 		return nil, fmt.Errorf("sqlite %s: is a directory, want a file", path)
 	}
 	// _dqs=0: a misspelt "column" is an error, not a string.
-	options := url.Values{"_busy_timeout": {"10000"}, "_foreign_keys": {"on"}, "_synchronous": {"FULL"}, "_dqs": {"0"}}
+	options := url.Values{"_busy_timeout": {busyTimeout}, "_foreign_keys": {"on"}, "_synchronous": {"FULL"}, "_dqs": {"0"}}
 	name := "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + options.Encode()
 	writer := sql.OpenDB(sqliteConnector{name + "&_journal_mode=WAL&_txlock=immediate"})
 	// Connecting makes the file, and turns it to write-ahead logging before
@@ -112,24 +115,45 @@ func runSQLite(ctx context.Context, pool *sql.DB, fn func(Tx) error) error {
 	return nil
 }
 
-// Scrub writes the file anew and empties the log beside it.
+// scrubPatience is for how long readers may keep the log from being emptied.
+const scrubPatience = time.Minute
+
+// Scrub writes the file anew and empties the log beside it. Somebody who goes on
+// reading what was there before for longer than a minute is an error.
 func (db *sqliteDB) Scrub(ctx context.Context) error {
 	if _, err := db.writer.ExecContext(ctx, `VACUUM`); err != nil {
 		return fmt.Errorf("scrub sqlite %s: %w", db.path, err)
 	}
+	patient, cancel := context.WithTimeout(ctx, scrubPatience)
+	defer cancel()
 	for {
-		var busy, pages, folded int
-		if err := db.writer.QueryRowContext(ctx, `PRAGMA wal_checkpoint(TRUNCATE)`).Scan(&busy, &pages, &folded); err != nil {
+		busy, err := db.emptyLog(ctx)
+		if err != nil {
 			return fmt.Errorf("scrub sqlite %s: %w", db.path, err)
 		}
-		if busy == 0 {
+		if !busy {
 			return nil
 		}
-		// Somebody reads what was there before.
-		if err := sleep(ctx, 50*time.Millisecond); err != nil {
-			return fmt.Errorf("scrub sqlite %s: a reader keeps the log: %w", db.path, err)
+		if err := sleep(patient, 100*time.Millisecond); err != nil {
+			return fmt.Errorf("scrub sqlite %s: somebody reads what was there before: %w", db.path, err)
 		}
 	}
+}
+
+// emptyLog does not wait for readers, because writers would wait with it.
+func (db *sqliteDB) emptyLog(ctx context.Context) (busy bool, err error) {
+	conn, err := db.writer.Conn(ctx)
+	if err != nil {
+		return false, err
+	}
+	defer func() { err = errors.Join(err, conn.Close()) }()
+	if _, err := conn.ExecContext(ctx, `PRAGMA busy_timeout = 50`); err != nil {
+		return false, err
+	}
+	var pages, folded int
+	err = conn.QueryRowContext(ctx, `PRAGMA wal_checkpoint(TRUNCATE)`).Scan(&busy, &pages, &folded)
+	_, restored := conn.ExecContext(context.WithoutCancel(ctx), `PRAGMA busy_timeout = `+busyTimeout)
+	return busy, errors.Join(err, restored)
 }
 
 func (db *sqliteDB) standard() *sql.DB { return db.writer }

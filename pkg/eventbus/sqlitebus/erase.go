@@ -82,24 +82,34 @@ func remove(ctx context.Context, conn *sql.Conn, queue int64, messages []int64) 
 	return nil
 }
 
+// scrubPatience is for how long others may be in the way of scrubbing.
+const scrubPatience = time.Minute
+
 // Scrub writes the file anew, from what waits in it, and empties the log beside
-// it. Whoever publishes waits meanwhile.
+// it. Whoever publishes waits while it is written, and not for readers.
 func (b *Bus) Scrub(ctx context.Context) error {
 	if b.isClosed() {
 		return eventbus.ErrClosed
 	}
+	waiting, cancel := context.WithTimeout(ctx, scrubPatience)
+	defer cancel()
 	err := b.onConnection(ctx, func(conn *sql.Conn) error {
-		if err := patiently(ctx, func() (bool, error) {
-			_, err := conn.ExecContext(ctx, `VACUUM`)
-			return isBusy(err), err
-		}); err != nil {
+		if _, err := conn.ExecContext(ctx, `PRAGMA busy_timeout = 50`); err != nil {
 			return err
 		}
-		return patiently(ctx, func() (busy bool, err error) {
-			var pages, folded int
-			err = conn.QueryRowContext(ctx, `PRAGMA wal_checkpoint(TRUNCATE)`).Scan(&busy, &pages, &folded)
-			return busy || isBusy(err), err
+		err := patiently(waiting, func() (bool, error) {
+			_, err := conn.ExecContext(ctx, `VACUUM`)
+			return isBusy(err), err
 		})
+		if err == nil {
+			err = patiently(waiting, func() (busy bool, err error) {
+				var pages, folded int
+				err = conn.QueryRowContext(ctx, `PRAGMA wal_checkpoint(TRUNCATE)`).Scan(&busy, &pages, &folded)
+				return busy || isBusy(err), err
+			})
+		}
+		_, restored := conn.ExecContext(context.WithoutCancel(ctx), `PRAGMA busy_timeout = `+busyTimeout)
+		return errors.Join(err, restored)
 	})
 	if err != nil {
 		return fmt.Errorf("scrub event bus %s: %w", b.path, err)

@@ -20,6 +20,10 @@ import (
 // maxReaders bounds the connections that read batches at the same moment.
 const maxReaders = 4
 
+// busyTimeout is how long SQLite itself waits for another process, in
+// milliseconds.
+const busyTimeout = "5000"
+
 // openFile opens the database, creating it for this user alone: it holds
 // whatever the events hold.
 func openFile(path string) (*sql.DB, error) {
@@ -40,7 +44,7 @@ func openFile(path string) (*sql.DB, error) {
 	options := url.Values{
 		"_txlock": {"immediate"},
 		"_pragma": {
-			"busy_timeout(5000)",
+			"busy_timeout(" + busyTimeout + ")",
 			"journal_mode(WAL)",
 			"synchronous(FULL)",
 			"foreign_keys(ON)",
