@@ -148,13 +148,17 @@ func (v *Verifier) judgeAnnouncements(ctx context.Context, name string, s *suspi
 		}
 	}
 	for _, e := range s.unannounced {
+		t, err := v.truth(ctx, about{name, e.subject})
+		if err != nil {
+			return err
+		}
 		trace, err := v.Client.Trace(ctx, name, e.subject)
 		if err != nil {
 			return &CannotLookError{Where: name, Err: err}
 		}
 		told := slices.ContainsFunc(trace, func(item client.TraceItem) bool { return item.Kind == "published" && item.CausationID == e.id })
 		switch {
-		case told:
+		case told, t.Forgotten: // who is forgotten is not talked of any more
 		case v.young(time.UnixMicro(e.at)):
 			v.report.Unjudged++
 		default:

@@ -50,6 +50,26 @@ func TestWhatIsNotKnownHereSaysNothingAndIsNotAnError(t *testing.T) {
 	}
 }
 
+func TestOfWhoeverIsForgottenNothingIsAsked(t *testing.T) {
+	c := unseen(service.LedgerCustomer, "c")
+	for revision, typ := range []string{customerRegistered, customerDeactivated, customerForgotten} {
+		var err error
+		if c, err = c.after(recorded(typ, revision, `{}`)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{"order", "dispatch", "crm", "reporting"} {
+		for _, rows := range [][]service.LedgerRow{nil, {{Subject: "c", LastSequence: 2, Status: "forgotten"}}, {{Subject: "c", LastSequence: 0}}} {
+			if differences := compare(name, c, rows); len(differences) > 0 {
+				t.Errorf("%s, %v: %v", name, rows, differences)
+			}
+		}
+		if len(compare(name, c, make([]service.LedgerRow, 2))) == 0 {
+			t.Errorf("two rows in %s are fine", name)
+		}
+	}
+}
+
 // Whatever reporting may know of orders, the sums that follow lie between the
 // ends; and where everything is settled, both ends are the sum.
 func TestSumsLieBetweenWhatYoungFactsAllow(t *testing.T) {
