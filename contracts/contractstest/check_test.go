@@ -187,16 +187,20 @@ func TestValidFailsTheTestOfAPublisherThatBreaksAContract(t *testing.T) {
 // retired, and one that no longer is keeps it alive.
 func TestReadsFailsTheTestOfAReaderThatIsNotOnTheList(t *testing.T) {
 	const listed = "catalog.events.price_changed.v1"
-	right := []string{"customer.events.created.v1", "customer.events.contact_changed.v1", "customer.events.address_changed.v1"}
-	right = append(right, "order.events.cancelled.v1", "packing.events.packed.v1")
+	var right []string
+	for _, typ := range contracts.Types() {
+		if slices.Contains(contracts.Readers(typ), "dispatch") {
+			right = append(right, typ)
+		}
+	}
 	for what, test := range map[string]struct {
 		patterns []string
 		failures int
 	}{
 		"as listed":       {right, 0},
 		"one is missing":  {right[1:], 1},
-		"one is too many": {append(right[:5:5], listed), 1},
-		"no contract":     {append(right[:5:5], "order.events.lost.v1"), 1},
+		"one is too many": {append(slices.Clone(right), listed), 1},
+		"no contract":     {append(slices.Clone(right), "order.events.lost.v1"), 1},
 	} {
 		recorder := &failures{TB: t}
 		samples := contractstest.Reads(recorder, "dispatch", test.patterns)
