@@ -121,7 +121,8 @@ func everyCommandAndReadIsConditional(w *world) {
 	commands, reads := 0, 0
 	// What people who operate a service do is about no aggregate.
 	operating := func(path string) bool {
-		return slices.ContainsFunc([]string{"/deadletters", "/unrouted", "/trace", "/ledger"}, func(p string) bool { return strings.HasPrefix(path, p) })
+		paths := []string{"/deadletters", "/unrouted", "/trace", "/ledger", "/announcements", "/replays", "/rebuild", "/queues"}
+		return slices.ContainsFunc(paths, func(p string) bool { return strings.HasPrefix(path, p) })
 	}
 	projections := map[string][]string{
 		"order": {"/orders"}, "packing": {"/jobs", "/jobs/{orderId}"}, "dispatch": {"/shipments", "/shipments/{orderId}"},
