@@ -53,6 +53,8 @@ func TestDecisionsReplayedFromHistoryGiveTheSameCustomer(t *testing.T) {
 				return domain.ErrNotRegistered
 			case domain.StatusDeactivated:
 				return domain.ErrDeactivated
+			case domain.StatusForgotten:
+				return domain.ErrForgotten
 			case domain.StatusActive:
 			}
 			return nil
@@ -88,6 +90,14 @@ func TestDecisionsReplayedFromHistoryGiveTheSameCustomer(t *testing.T) {
 				becomes := want
 				becomes.Status = domain.StatusDeactivated
 				do(t, refused, becomes, func(c domain.Customer) ([]domain.Event, error) { return c.Deactivate("moved away", at) })
+			},
+			"forget": func(t *rapid.T) {
+				var refused error
+				if want.Status == domain.StatusUnknown {
+					refused = domain.ErrNotRegistered
+				}
+				becomes := domain.Customer{Status: domain.StatusForgotten, Contact: domain.Contact{Name: domain.Erased}}
+				do(t, refused, becomes, func(c domain.Customer) ([]domain.Event, error) { return c.Forget(at) })
 			},
 			"": func(t *rapid.T) {
 				got, now, err := customers.Load(rt.Context(), id)

@@ -134,6 +134,7 @@ func (m model) record(decide func(domain.Order) ([]domain.Event, error)) model {
 			m.order[at] = domain.StatusDispatched
 		case domain.Cancelled:
 			m.order[at], m.sent = domain.StatusCancelled, m.sent|cancelledToPacking|cancelledToDispatch
+		case domain.Rejected: // why it is cancelled, and nothing more
 		}
 	}
 	return m

@@ -38,17 +38,21 @@ func (Codec) Encode(_ context.Context, _ uuid.UUID, e Event) (es.Encoded, error)
 	return es.Encoded{Type: string(e.Name), Version: 1, Data: text}, err
 }
 
-// schemas are the events of processes. None of them has ever changed.
-var schemas = func() (all es.Schemas) {
-	for _, name := range []Name{Begun, Packed, Delayed, Expired, Cancelled, ReturnRequested, Returned, Completed} {
-		all = append(all, es.Schema{Type: string(name)})
-	}
-	return all
-}()
+// schemas is every version that was ever written.
+var schemas = [...]es.Schema{
+	{Type: string(Begun)},
+	{Type: string(Packed)},
+	{Type: string(Delayed)},
+	{Type: string(Expired)},
+	{Type: string(Cancelled)},
+	{Type: string(ReturnRequested)},
+	{Type: string(Returned)},
+	{Type: string(Completed)},
+}
 
 // Decode reads every version ever written.
 func (Codec) Decode(_ context.Context, r es.Recorded) ([]Event, error) {
-	current, err := schemas.Upcast(r)
+	current, err := es.Schemas(schemas[:]).Upcast(r)
 	if err != nil {
 		return nil, err
 	}
