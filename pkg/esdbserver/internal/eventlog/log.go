@@ -189,8 +189,8 @@ func (l *Log) name() string {
 // until the reads that are running have ended. Closing twice is no error.
 func (l *Log) Close() error {
 	l.closeOnce.Do(func() {
+		l.queue.close() // first: whoever sees that the log is closing has no write taken any more
 		close(l.closing)
-		l.queue.close()
 		<-l.stopped
 		held := len(l.all)
 		for held > 0 {
