@@ -2,9 +2,12 @@ package service
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"orderflow/pkg/sqldb"
 )
 
 // What a row of a read model can be about.
@@ -58,6 +61,22 @@ func (q LedgerQuery) Where(column string) string {
 		return column + " = $1"
 	}
 	return column + " > $1"
+}
+
+// Rows reads rows of a ledger with a statement that ends in the limit: its
+// placeholders are q's Subject, $1, and Limit, $2.
+func (q LedgerQuery) Rows(
+	ctx context.Context, db sqldb.Querier, statement string, scan func(sqldb.Row) (LedgerRow, error),
+) ([]LedgerRow, error) {
+	rows, err := db.Query(ctx, statement, q.Subject, q.Limit)
+	if err != nil {
+		return nil, fmt.Errorf("read the ledger: %w", err)
+	}
+	ledger, err := sqldb.Collect(rows, scan)
+	if err != nil {
+		return nil, fmt.Errorf("read the ledger: %w", err)
+	}
+	return ledger, nil
 }
 
 // Ledger is the part of a read model that is about one kind of subject.

@@ -2,7 +2,6 @@ package shipments
 
 import (
 	"context"
-	"fmt"
 
 	"orderflow/pkg/service"
 	"orderflow/pkg/sqldb"
@@ -19,8 +18,8 @@ func (s *Store) Ledgers() []service.Ledger {
 // ledger tells how far each shipment has come in packing's events. Shipments of
 // orders that are not known to be packed have not begun.
 func (s *Store) ledger(ctx context.Context, q service.LedgerQuery) ([]service.LedgerRow, error) {
-	return s.rows(ctx, `SELECT order_id, packing_sequence, customer_id, packed_at, dispatched_at, cancelled_at, changed_at
-		FROM shipment WHERE packed_at > 0 AND `+q.Where("order_id")+` ORDER BY order_id LIMIT $2`, q, func(row sqldb.Row) (r service.LedgerRow, err error) {
+	return q.Rows(ctx, s.db, `SELECT order_id, packing_sequence, customer_id, packed_at, dispatched_at, cancelled_at, changed_at
+		FROM shipment WHERE packed_at > 0 AND `+q.Where("order_id")+` ORDER BY order_id LIMIT $2`, func(row sqldb.Row) (r service.LedgerRow, err error) {
 		var customer string
 		var packedAt, dispatchedAt, cancelledAt, changedAt int64
 		err = row.Scan(&r.Subject, &r.LastSequence, &customer, &packedAt, &dispatchedAt, &cancelledAt, &changedAt)
@@ -35,25 +34,11 @@ func (s *Store) ledger(ctx context.Context, q service.LedgerQuery) ([]service.Le
 // customerLedger tells how far each copy of a customer has come in that
 // customer's events.
 func (s *Store) customerLedger(ctx context.Context, q service.LedgerQuery) ([]service.LedgerRow, error) {
-	return s.rows(ctx, `SELECT customer_id, CASE WHEN name_sequence > address_sequence THEN name_sequence ELSE address_sequence END, changed_at
-		FROM customer WHERE `+q.Where("customer_id")+` ORDER BY customer_id LIMIT $2`, q, func(row sqldb.Row) (r service.LedgerRow, err error) {
+	return q.Rows(ctx, s.db, `SELECT customer_id, CASE WHEN name_sequence > address_sequence THEN name_sequence ELSE address_sequence END, changed_at
+		FROM customer WHERE `+q.Where("customer_id")+` ORDER BY customer_id LIMIT $2`, func(row sqldb.Row) (r service.LedgerRow, err error) {
 		var changedAt int64
 		err = row.Scan(&r.Subject, &r.LastSequence, &changedAt)
 		r.ChangedAt = instant(changedAt)
 		return r, err
 	})
-}
-
-func (s *Store) rows(
-	ctx context.Context, query string, q service.LedgerQuery, scan func(sqldb.Row) (service.LedgerRow, error),
-) ([]service.LedgerRow, error) {
-	rows, err := s.db.Query(ctx, query, q.Subject, q.Limit)
-	if err != nil {
-		return nil, fmt.Errorf("ledger of shipments: %w", err)
-	}
-	ledger, err := sqldb.Collect(rows, scan)
-	if err != nil {
-		return nil, fmt.Errorf("ledger of shipments: %w", err)
-	}
-	return ledger, nil
 }

@@ -2,7 +2,6 @@ package copies
 
 import (
 	"context"
-	"fmt"
 
 	"orderflow/pkg/service"
 	"orderflow/pkg/sqldb"
@@ -19,8 +18,8 @@ func (c *Copies) Ledgers() []service.Ledger {
 // customerLedger knows no sequences: copies of customers do not keep which event
 // they are from.
 func (c *Copies) customerLedger(ctx context.Context, q service.LedgerQuery) ([]service.LedgerRow, error) {
-	return c.rows(ctx, `SELECT customer_id, created, deactivated FROM customer_copy
-		WHERE `+q.Where("customer_id")+` ORDER BY customer_id LIMIT $2`, q, func(row sqldb.Row) (service.LedgerRow, error) {
+	return q.Rows(ctx, c.db, `SELECT customer_id, created, deactivated FROM customer_copy
+		WHERE `+q.Where("customer_id")+` ORDER BY customer_id LIMIT $2`, func(row sqldb.Row) (service.LedgerRow, error) {
 		r := service.LedgerRow{LastSequence: -1}
 		var created, deactivated int64
 		err := row.Scan(&r.Subject, &created, &deactivated)
@@ -35,26 +34,12 @@ func (c *Copies) customerLedger(ctx context.Context, q service.LedgerQuery) ([]s
 }
 
 func (c *Copies) productLedger(ctx context.Context, q service.LedgerQuery) ([]service.LedgerRow, error) {
-	return c.rows(ctx, `SELECT sku, price_sequence, price_amount, price_currency FROM product_copy
-		WHERE `+q.Where("sku")+` ORDER BY sku LIMIT $2`, q, func(row sqldb.Row) (r service.LedgerRow, err error) {
+	return q.Rows(ctx, c.db, `SELECT sku, price_sequence, price_amount, price_currency FROM product_copy
+		WHERE `+q.Where("sku")+` ORDER BY sku LIMIT $2`, func(row sqldb.Row) (r service.LedgerRow, err error) {
 		var amount int64
 		var currency string
 		err = row.Scan(&r.Subject, &r.LastSequence, &amount, &currency)
 		r.Facts = service.Facts{}.Text(service.FactPrice, service.MoneyFact(amount, currency))
 		return r, err
 	})
-}
-
-func (c *Copies) rows(
-	ctx context.Context, query string, q service.LedgerQuery, scan func(sqldb.Row) (service.LedgerRow, error),
-) ([]service.LedgerRow, error) {
-	rows, err := c.db.Query(ctx, query, q.Subject, q.Limit)
-	if err != nil {
-		return nil, fmt.Errorf("ledger of copies: %w", err)
-	}
-	ledger, err := sqldb.Collect(rows, scan)
-	if err != nil {
-		return nil, fmt.Errorf("ledger of copies: %w", err)
-	}
-	return ledger, nil
 }

@@ -2,7 +2,6 @@ package figures
 
 import (
 	"context"
-	"fmt"
 
 	"orderflow/pkg/service"
 	"orderflow/pkg/sqldb"
@@ -20,8 +19,8 @@ func (s *Store) Ledgers() []service.Ledger {
 }
 
 func (s *Store) ledger(ctx context.Context, q service.LedgerQuery) ([]service.LedgerRow, error) {
-	return s.rows(ctx, `SELECT order_id, order_sequence, placed_at, packed_at, dispatched_at, cancelled_at, amount, currency, written_at
-		FROM order_fact WHERE `+q.Where("order_id")+` ORDER BY order_id LIMIT $2`, q, func(row sqldb.Row) (r service.LedgerRow, err error) {
+	return q.Rows(ctx, s.db, `SELECT order_id, order_sequence, placed_at, packed_at, dispatched_at, cancelled_at, amount, currency, written_at
+		FROM order_fact WHERE `+q.Where("order_id")+` ORDER BY order_id LIMIT $2`, func(row sqldb.Row) (r service.LedgerRow, err error) {
 		var o order
 		var writtenAt int64
 		err = row.Scan(&r.Subject, &r.LastSequence, &o.placedAt, &o.packedAt, &o.dispatchedAt, &o.cancelledAt, &o.amount, &o.currency, &writtenAt)
@@ -38,8 +37,8 @@ func (s *Store) ledger(ctx context.Context, q service.LedgerQuery) ([]service.Le
 }
 
 func (s *Store) customerLedger(ctx context.Context, q service.LedgerQuery) ([]service.LedgerRow, error) {
-	return s.rows(ctx, `SELECT customer_id, last_sequence, created_at, deactivated_at
-		FROM customer WHERE `+q.Where("customer_id")+` ORDER BY customer_id LIMIT $2`, q, func(row sqldb.Row) (r service.LedgerRow, err error) {
+	return q.Rows(ctx, s.db, `SELECT customer_id, last_sequence, created_at, deactivated_at
+		FROM customer WHERE `+q.Where("customer_id")+` ORDER BY customer_id LIMIT $2`, func(row sqldb.Row) (r service.LedgerRow, err error) {
 		var createdAt, deactivatedAt int64
 		err = row.Scan(&r.Subject, &r.LastSequence, &createdAt, &deactivatedAt)
 		switch {
@@ -53,26 +52,12 @@ func (s *Store) customerLedger(ctx context.Context, q service.LedgerQuery) ([]se
 }
 
 func (s *Store) priceLedger(ctx context.Context, q service.LedgerQuery) ([]service.LedgerRow, error) {
-	return s.rows(ctx, `SELECT sku, last_sequence, amount, currency, changed_at
-		FROM price WHERE `+q.Where("sku")+` ORDER BY sku LIMIT $2`, q, func(row sqldb.Row) (r service.LedgerRow, err error) {
+	return q.Rows(ctx, s.db, `SELECT sku, last_sequence, amount, currency, changed_at
+		FROM price WHERE `+q.Where("sku")+` ORDER BY sku LIMIT $2`, func(row sqldb.Row) (r service.LedgerRow, err error) {
 		var amount, changedAt int64
 		var currency string
 		err = row.Scan(&r.Subject, &r.LastSequence, &amount, &currency, &changedAt)
 		r.Facts, r.ChangedAt = service.Facts{}.Text(service.FactPrice, service.MoneyFact(amount, currency)), sqldb.Time(changedAt)
 		return r, err
 	})
-}
-
-func (s *Store) rows(
-	ctx context.Context, query string, q service.LedgerQuery, scan func(sqldb.Row) (service.LedgerRow, error),
-) ([]service.LedgerRow, error) {
-	rows, err := s.db.Query(ctx, query, q.Subject, q.Limit)
-	if err != nil {
-		return nil, fmt.Errorf("ledger of reporting: %w", err)
-	}
-	ledger, err := sqldb.Collect(rows, scan)
-	if err != nil {
-		return nil, fmt.Errorf("ledger of reporting: %w", err)
-	}
-	return ledger, nil
 }
