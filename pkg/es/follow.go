@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
+	"golang.org/x/sync/errgroup"
 )
 
 // Batch is a piece of the committed log.
@@ -22,15 +23,13 @@ type Batch struct {
 	CaughtUp bool
 }
 
-// maxBatch and maxBatchBytes bound a batch, and with it memory. The event that
-// goes beyond the second is the last of its batch.
+// maxBatch and maxBatchBytes bound a batch. The event that goes beyond the
+// second is the last of its batch. Memory holds two: the one being handled and
+// the one that is gathered meanwhile.
 const (
 	maxBatch      = 512
 	maxBatchBytes = 4 << 20
 )
-
-// maxReceived bounds what the client has read and nobody has taken yet.
-const maxReceived = 64
 
 // Follow hands the committed events of all streams whose names start with one
 // of the prefixes to handle, in log order and without gaps, beginning after
@@ -61,32 +60,33 @@ func (s *Store) Follow(
 		cancel()
 		return fmt.Errorf("follow %v: %w", prefixes, err)
 	}
-	received := make(chan *esdb.SubscriptionEvent, maxReceived)
-	go receive(ctx, subscription, received)
+	received, batches := make(chan *esdb.SubscriptionEvent), make(chan Batch)
+	var reading errgroup.Group
+	reading.Go(func() error { receive(ctx, subscription, received); return nil })
+	reading.Go(func() error { return gather(ctx, session.gone, received, batches, after) })
 	defer func() { // nothing of the subscription stays behind
 		cancel()
-		for range received { // until it is closed
-		}
+		_ = reading.Wait()
 	}()
 	at := after
-	for {
-		batch, err := gather(ctx, session.gone, received, at)
-		if err != nil {
-			if broken, _ := classify(err); broken {
-				s.replace(session)
-			}
-			return fmt.Errorf("follow %v: %w", prefixes, err)
-		}
+	for batch := range batches {
 		if batch.CaughtUp {
 			// The last events may be of other streams, too few for the server to
 			// tell how far it has looked.
-			batch.Position = max(batch.Position, end)
+			at = max(at, end)
 		}
+		batch.Position = max(batch.Position, at)
 		if err := handle(ctx, batch); err != nil {
 			return err
 		}
 		at = batch.Position
 	}
+	cancel()
+	err = reading.Wait()
+	if broken, _ := classify(err); broken {
+		s.replace(session)
+	}
+	return fmt.Errorf("follow %v: %w", prefixes, err)
 }
 
 // End is the position of the last event in the log, whatever its stream; 0 when
@@ -197,38 +197,45 @@ func receive(ctx context.Context, subscription *esdb.Subscription, received chan
 	}
 }
 
-// gather waits for one message and takes what else is there already.
+// gather offers what has arrived as soon as there is anything, and adds to it
+// for as long as nobody takes it, up to what a batch may have. It ends with the
+// subscription and returns why that ended; what came before goes first.
 func gather(
-	ctx context.Context, gone <-chan struct{}, received <-chan *esdb.SubscriptionEvent, at Position,
-) (Batch, error) {
+	ctx context.Context, gone <-chan struct{}, received <-chan *esdb.SubscriptionEvent, batches chan<- Batch, at Position,
+) error {
+	defer close(batches)
 	batch := Batch{Position: at}
-	bytes := 0
-	for count := 0; count < maxBatch && bytes < maxBatchBytes; count++ {
-		var message *esdb.SubscriptionEvent
+	count, bytes := 0, 0
+	for {
+		arriving, offered := received, batches
 		if count == 0 {
-			select {
-			case message = <-received:
-			case <-gone:
-				return batch, errLost
-			case <-ctx.Done():
-				return batch, context.Cause(ctx)
-			}
-		} else {
-			select {
-			case message = <-received:
-			default:
-				return batch, nil
-			}
+			offered = nil
 		}
-		if message == nil || message.SubscriptionDropped != nil {
-			if len(batch.Events) > 0 {
-				return batch, nil // what came before the break counts; the break comes up again
-			}
-			return batch, dropped(ctx, message)
+		if count == maxBatch || bytes >= maxBatchBytes {
+			arriving = nil
 		}
-		bytes += batch.add(message)
+		select {
+		case offered <- batch:
+			batch = Batch{Position: batch.Position}
+			count, bytes = 0, 0
+		case message := <-arriving:
+			if message == nil || message.SubscriptionDropped != nil {
+				if len(batch.Events) > 0 {
+					select {
+					case batches <- batch:
+					case <-ctx.Done():
+					}
+				}
+				return dropped(ctx, message)
+			}
+			count++
+			bytes += batch.add(message)
+		case <-gone:
+			return errLost
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
 	}
-	return batch, nil
 }
 
 // add returns how many bytes it has added.
