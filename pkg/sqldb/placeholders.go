@@ -2,6 +2,7 @@ package sqldb
 
 import (
 	"math/bits"
+	"slices"
 	"strconv"
 )
 
@@ -43,6 +44,20 @@ func List(first, members int) string {
 	}
 	text, _ := appendList(nil, first-1, members)
 	return string(text)
+}
+
+// Among returns the list of an IN clause for any number of members, and the
+// arguments for it. The last member is repeated up to the next power of two, so
+// that the database meets the same few texts, which it parses once.
+func Among(first int, members []any) (list string, args []any) {
+	if len(members) == 0 {
+		return List(first, 0), nil
+	}
+	args = slices.Clone(members)
+	for len(args)&(len(args)-1) != 0 {
+		args = append(args, members[len(members)-1])
+	}
+	return List(first, len(args)), args
 }
 
 func appendList(text []byte, n, members int) ([]byte, int) {

@@ -18,6 +18,12 @@ func ExampleList() {
 	// Output: SELECT name FROM item WHERE at > $1 AND id IN ($2, $3, $4)
 }
 
+func ExampleAmong() {
+	list, args := sqldb.Among(2, []any{"tea", "mug", "pot"})
+	fmt.Println(`SELECT name FROM item WHERE at > $1 AND id IN `+list, args)
+	// Output: SELECT name FROM item WHERE at > $1 AND id IN ($2, $3, $4, $5) [tea mug pot pot]
+}
+
 func TestNothingIsInAnEmptyList(t *testing.T) {
 	sqldbtest.Each(t, func(t *testing.T, db sqldb.DB) {
 		if n := sqldbtest.Count(t, db, `SELECT count(*) FROM (SELECT 1 AS id) AS one WHERE id IN `+sqldb.List(1, 0)); n != 0 {

@@ -26,7 +26,7 @@ import (
 // the log to the swap, the comparison included, in turns with what the server
 // does with nothing but such rows: statements of 256 of them.
 func BenchmarkRebuild(b *testing.B) {
-	const orders, each = 7000, 3
+	const orders, each = 20_000, 3
 	url := sqldbtest.PostgresURL(b)
 	db, err := sqldb.Open(b.Context(), url)
 	if err != nil {
@@ -67,7 +67,7 @@ func BenchmarkRebuild(b *testing.B) {
 			if state, err = r.State(b.Context()); err != nil || len(state.Differences) > 0 {
 				b.Fatal(state, err)
 			}
-			<-time.After(time.Millisecond)
+			<-time.After(5 * time.Millisecond)
 		}
 		ours += time.Since(began)
 		for state.Status != rebuild.Swapped {

@@ -94,12 +94,12 @@ func (l *Listing) write(ctx context.Context, epoch int64, batch es.Batch) error 
 			return err
 		}
 		changed, gaps = advance(ctx, rows, batch.Events)
-		if err := save(ctx, tx, changed); err != nil {
+		if err := save(tx, changed); err != nil {
 			return err
 		}
-		_, err = tx.Exec(ctx, `INSERT INTO order_list_checkpoint (name, position) VALUES ($1, $2)
+		tx.Queue(`INSERT INTO order_list_checkpoint (name, position) VALUES ($1, $2)
 			ON CONFLICT (name) DO UPDATE SET position = excluded.position`, name, int64(batch.Position)) //nolint:gosec // below 2^63
-		return err
+		return nil
 	})
 	if err != nil {
 		return fmt.Errorf("list of orders up to %d: %w", batch.Position, err)

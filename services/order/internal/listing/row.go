@@ -19,7 +19,8 @@ type row struct {
 
 // load reads the rows that there are of the orders with these ids.
 func load(ctx context.Context, tx sqldb.Tx, ids []any) (map[string]row, error) {
-	rows, err := tx.Query(ctx, `SELECT order_id, version, state FROM order_list WHERE order_id IN `+sqldb.List(1, len(ids)), ids...)
+	list, args := sqldb.Among(1, ids)
+	rows, err := tx.Query(ctx, `SELECT order_id, version, state FROM order_list WHERE order_id IN `+list, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -43,12 +44,8 @@ func load(ctx context.Context, tx sqldb.Tx, ids []any) (map[string]row, error) {
 // columns is how many a row of order_list has.
 const columns = 7
 
-// save writes rows in one statement. A batch of the log has at most 512
-// events, which stays below the limits on placeholders.
-func save(ctx context.Context, tx sqldb.Tx, changed map[string]row) error {
-	if len(changed) == 0 {
-		return nil
-	}
+// save queues the statements that write rows.
+func save(tx sqldb.Tx, changed map[string]row) error {
 	now := sqldb.Micros(time.Now())
 	args := make([]any, 0, len(changed)*columns)
 	for id, r := range changed {
@@ -58,10 +55,9 @@ func save(ctx context.Context, tx sqldb.Tx, changed map[string]row) error {
 		}
 		args = append(args, id, r.state.CustomerID, string(r.state.Status), sqldb.Micros(r.state.PlacedAt), int64(r.version), string(state), now)
 	}
-	_, err := tx.Exec(ctx, `INSERT INTO order_list (order_id, customer_id, status, placed_at, version, state, written_at)
-		VALUES `+sqldb.Values(len(changed), columns)+`
+	sqldb.QueueRows(tx, `INSERT INTO order_list (order_id, customer_id, status, placed_at, version, state, written_at)`, columns, args, `
 		ON CONFLICT (order_id) DO UPDATE SET customer_id = excluded.customer_id, status = excluded.status,
 			placed_at = excluded.placed_at, version = excluded.version, state = excluded.state, written_at = excluded.written_at
-		WHERE order_list.version < excluded.version`, args...)
-	return err
+		WHERE order_list.version < excluded.version`)
+	return nil
 }
