@@ -82,9 +82,9 @@ func fill(t testing.TB, w *world, orders, days int) {
 			if err != nil {
 				return err
 			}
-			if err := move(context.Background(), tx, order{}, now); err != nil {
-				return err
-			}
+			moves := map[place]count{}
+			move(moves, order{}, now)
+			noteMovements(tx, moves)
 		}
 		return nil
 	})

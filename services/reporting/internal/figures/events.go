@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"orderflow/pkg/eventbus"
 	"orderflow/pkg/inbox"
 	"orderflow/pkg/sqldb"
 )
@@ -51,31 +50,23 @@ type (
 
 // Listen registers what happens when the others tell something.
 func (s *Store) Listen(in *inbox.Inbox) {
-	inbox.On(in, orderPlaced, s.placed)
+	on(in, s, orderPlaced, wasPlaced)
 	// Until no order service from before v2 can run any more, and what it has said
 	// is consumed, v1 may be all there is about an order. Both tell one fact, and
 	// whichever comes second changes nothing. See docs/versions.md.
-	inbox.On(in, orderPlacedV1, s.placedV1)
-	inbox.On(in, orderPacked, func(ctx context.Context, tx sqldb.Tx, e eventbus.Event, _ happened) error {
-		return s.note(ctx, tx, e, order{packedAt: sqldb.Micros(e.Time)})
-	})
-	inbox.On(in, orderDispatched, func(ctx context.Context, tx sqldb.Tx, e eventbus.Event, _ happened) error {
-		return s.note(ctx, tx, e, order{dispatchedAt: sqldb.Micros(e.Time)})
-	})
-	inbox.On(in, orderCancelled, func(ctx context.Context, tx sqldb.Tx, e eventbus.Event, _ happened) error {
-		return s.note(ctx, tx, e, order{cancelledAt: sqldb.Micros(e.Time)})
-	})
-	inbox.On(in, orderReturned, func(ctx context.Context, tx sqldb.Tx, e eventbus.Event, _ happened) error {
-		return s.note(ctx, tx, e, order{returnedAt: sqldb.Micros(e.Time)})
-	})
-	inbox.On(in, orderDelayed, func(ctx context.Context, tx sqldb.Tx, e eventbus.Event, data delayed) error {
-		switch at := sqldb.Micros(e.Time); data.Stage {
+	on(in, s, orderPlacedV1, wasPlacedV1)
+	on(in, s, orderPacked, func(at int64, _ happened) (order, error) { return order{packedAt: at}, nil })
+	on(in, s, orderDispatched, func(at int64, _ happened) (order, error) { return order{dispatchedAt: at}, nil })
+	on(in, s, orderCancelled, func(at int64, _ happened) (order, error) { return order{cancelledAt: at}, nil })
+	on(in, s, orderReturned, func(at int64, _ happened) (order, error) { return order{returnedAt: at}, nil })
+	on(in, s, orderDelayed, func(at int64, data delayed) (order, error) {
+		switch data.Stage {
 		case "packing":
-			return s.note(ctx, tx, e, order{packingDelayedAt: at})
+			return order{packingDelayedAt: at}, nil
 		case "dispatch":
-			return s.note(ctx, tx, e, order{dispatchDelayedAt: at})
+			return order{dispatchDelayedAt: at}, nil
 		default:
-			return inbox.Park(fmt.Errorf("delayed at an unknown stage %q", data.Stage))
+			return order{}, inbox.Park(fmt.Errorf("delayed at an unknown stage %q", data.Stage))
 		}
 	})
 	inbox.OnBatch(in, customerCreated, noteCreated)
@@ -87,10 +78,25 @@ func (s *Store) Listen(in *inbox.Inbox) {
 	inbox.OnBatch(in, priceChanged, notePrices)
 }
 
-func (s *Store) placed(ctx context.Context, tx sqldb.Tx, e eventbus.Event, data placed) error {
-	return s.note(ctx, tx, e, order{placedAt: sqldb.Micros(e.Time), amount: data.Total, currency: data.Currency})
+func wasPlaced(at int64, data placed) (order, error) {
+	return order{placedAt: at, amount: data.Total, currency: data.Currency}, nil
 }
 
-func (s *Store) placedV1(ctx context.Context, tx sqldb.Tx, e eventbus.Event, data placedV1) error {
-	return s.placed(ctx, tx, e, placed{data.Total.Amount, data.Total.Currency})
+func wasPlacedV1(at int64, data placedV1) (order, error) {
+	return wasPlaced(at, placed{data.Total.Amount, data.Total.Currency})
+}
+
+// on registers what events of one type, whose data is a T, tell about orders.
+func on[T any](in *inbox.Inbox, s *Store, typ string, tells func(at int64, data T) (order, error)) {
+	inbox.OnBatch(in, typ, func(ctx context.Context, tx sqldb.Tx, batch []inbox.Item[T]) error {
+		facts := make([]fact, len(batch))
+		for i, it := range batch {
+			told, err := tells(sqldb.Micros(it.Event.Time), it.Data)
+			if err != nil {
+				return err
+			}
+			facts[i] = fact{it.Event, told}
+		}
+		return s.note(ctx, tx, facts)
+	})
 }

@@ -1,10 +1,6 @@
 package figures
 
-import (
-	"context"
-
-	"orderflow/pkg/sqldb"
-)
+import "orderflow/pkg/sqldb"
 
 // figure names what is counted.
 type figure string
@@ -75,22 +71,25 @@ func (o order) counts() map[place]count {
 	return counts
 }
 
-// move notes the difference between what an order counted for before and after
-// one event.
-func move(ctx context.Context, tx sqldb.Tx, before, after order) error {
-	moves := after.counts()
+// move adds to moves the difference between what an order counted for before
+// and after a fact.
+func move(moves map[place]count, before, after order) {
 	for at, was := range before.counts() {
 		moves[at] = moves[at].plus(count{-was.orders, -was.amount})
 	}
+	for at, is := range after.counts() {
+		moves[at] = moves[at].plus(is)
+	}
+}
+
+// noteMovements queues the statements that note what has moved.
+func noteMovements(tx sqldb.Tx, moves map[place]count) {
+	const columns = 5
 	var args []any
 	for at, c := range moves {
 		if c != (count{}) {
 			args = append(args, string(at.figure), at.slot, at.currency, c.orders, c.amount)
 		}
 	}
-	if len(args) == 0 {
-		return nil
-	}
-	_, err := tx.Exec(ctx, `INSERT INTO movement (figure, slot, currency, orders, amount) VALUES `+sqldb.Values(len(args)/5, 5), args...)
-	return err
+	sqldb.QueueRows(tx, `INSERT INTO movement (figure, slot, currency, orders, amount)`, columns, args, "")
 }

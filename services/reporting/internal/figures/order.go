@@ -1,8 +1,8 @@
 package figures
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -36,87 +36,110 @@ func (o order) status() figure {
 	}
 }
 
-// without is the order as it was before the fact that an event told.
-func (o order) without(fact order) order {
-	if fact.placedAt > 0 {
-		o.placedAt, o.amount, o.currency = 0, 0, ""
+// with adds what a fact tells, unless that is known.
+func (o order) with(fact order) order {
+	if o.placedAt == 0 {
+		o.placedAt, o.amount, o.currency = fact.placedAt, fact.amount, fact.currency
 	}
-	if fact.packedAt > 0 {
-		o.packedAt = 0
-	}
-	if fact.dispatchedAt > 0 {
-		o.dispatchedAt = 0
-	}
-	if fact.cancelledAt > 0 {
-		o.cancelledAt = 0
-	}
-	if fact.packingDelayedAt > 0 {
-		o.packingDelayedAt = 0
-	}
-	if fact.dispatchDelayedAt > 0 {
-		o.dispatchDelayedAt = 0
-	}
-	if fact.returnedAt > 0 {
-		o.returnedAt = 0
-	}
+	o.packedAt, o.dispatchedAt = cmp.Or(o.packedAt, fact.packedAt), cmp.Or(o.dispatchedAt, fact.dispatchedAt)
+	o.cancelledAt, o.returnedAt = cmp.Or(o.cancelledAt, fact.cancelledAt), cmp.Or(o.returnedAt, fact.returnedAt)
+	o.packingDelayedAt = cmp.Or(o.packingDelayedAt, fact.packingDelayedAt)
+	o.dispatchDelayedAt = cmp.Or(o.dispatchDelayedAt, fact.dispatchDelayedAt)
 	return o
 }
 
-// add returns the statement that adds one fact to an order's row, unless that
-// fact is there: then it touches nothing and returns no row.
-func add(fact order) string {
-	column, more := "cancelled_at", ""
-	switch {
-	case fact.placedAt > 0:
-		column, more = "placed_at", "amount = excluded.amount, currency = excluded.currency,"
-	case fact.packedAt > 0:
-		column = "packed_at"
-	case fact.dispatchedAt > 0:
-		column = "dispatched_at"
-	case fact.packingDelayedAt > 0:
-		column = "packing_delayed_at"
-	case fact.dispatchDelayedAt > 0:
-		column = "dispatch_delayed_at"
-	case fact.returnedAt > 0:
-		column = "returned_at"
-	}
-	return `INSERT INTO order_fact (order_id, placed_at, packed_at, dispatched_at, cancelled_at, amount, currency,
-			order_sequence, correlation_id, written_at, packing_delayed_at, dispatch_delayed_at, returned_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
-		ON CONFLICT (order_id) DO UPDATE SET ` + column + ` = excluded.` + column + `, ` + more + `
-			order_sequence = CASE WHEN excluded.order_sequence > order_fact.order_sequence
-				THEN excluded.order_sequence ELSE order_fact.order_sequence END,
-			written_at = excluded.written_at
-		WHERE order_fact.` + column + ` = 0
-		RETURNING placed_at, packed_at, dispatched_at, cancelled_at, amount, currency,
-			packing_delayed_at, dispatch_delayed_at, returned_at`
+// row is an order in the table.
+type row struct {
+	order
+
+	sequence      int64 // the highest of the order's own events in it
+	correlationID string
 }
 
-// note adds the one fact that an event tells about an order, and the movements
-// that follow from it.
-func (s *Store) note(ctx context.Context, tx sqldb.Tx, e eventbus.Event, fact order) error {
-	if id, err := uuid.Parse(e.Subject); err != nil || id.String() != e.Subject {
-		return inbox.Park(fmt.Errorf("subject %q is not the id of an order", e.Subject))
+// fact is the one thing that an event tells about an order.
+type fact struct {
+	event eventbus.Event
+	tells order
+}
+
+// in adds a fact to a row.
+func (f fact) in(r row, known bool) row {
+	if !known {
+		r = row{sequence: never, correlationID: f.event.CorrelationID}
 	}
-	sequence := int64(never)
-	if fact.placedAt > 0 || fact.cancelledAt > 0 {
-		sequence = e.Sequence // the others are counted by those who say them, each by its own
+	r.order = r.with(f.tells)
+	if f.tells.placedAt > 0 || f.tells.cancelledAt > 0 {
+		// The others are counted by those who say them, each by its own.
+		r.sequence = max(r.sequence, f.event.Sequence)
 	}
-	var now order
-	err := tx.QueryRow(ctx, add(fact), e.Subject, fact.placedAt, fact.packedAt, fact.dispatchedAt, fact.cancelledAt,
-		fact.amount, fact.currency, sequence, e.CorrelationID, sqldb.Micros(time.Now()),
-		fact.packingDelayedAt, fact.dispatchDelayedAt, fact.returnedAt).
-		Scan(&now.placedAt, &now.packedAt, &now.dispatchedAt, &now.cancelledAt, &now.amount, &now.currency,
-			&now.packingDelayedAt, &now.dispatchDelayedAt, &now.returnedAt)
-	if errors.Is(err, sqldb.ErrNoRows) {
-		return nil // known already
+	return r
+}
+
+// note adds facts about as many orders to their rows, and the movements that
+// follow from them. Nobody else writes these rows meanwhile: the inbox has the
+// orders locked, which are the subjects of the events.
+func (s *Store) note(ctx context.Context, tx sqldb.Tx, facts []fact) error {
+	ids := make([]any, len(facts))
+	for i, f := range facts {
+		if id, err := uuid.Parse(f.event.Subject); err != nil || id.String() != f.event.Subject {
+			return inbox.Park(fmt.Errorf("subject %q is not the id of an order", f.event.Subject))
+		}
+		ids[i] = f.event.Subject
 	}
-	if err == nil {
-		err = move(ctx, tx, now.without(fact), now)
-	}
+	rows, err := load(ctx, tx, ids)
 	if err != nil {
-		return fmt.Errorf("note %s of order %s: %w", e.Type, e.Subject, err)
+		return fmt.Errorf("note %d facts about orders: %w", len(facts), err)
 	}
-	tx.AfterCommit(s.ring)
+	changed, moves := map[string]row{}, map[place]count{}
+	for _, f := range facts {
+		before, known := rows[f.event.Subject]
+		if after := f.in(before, known); after.order != before.order {
+			changed[f.event.Subject] = after
+			move(moves, before.order, after.order)
+		}
+	}
+	if len(changed) > 0 {
+		save(tx, changed)
+		noteMovements(tx, moves)
+		tx.AfterCommit(s.ring)
+	}
 	return nil
+}
+
+// load reads the rows that there are of the orders with these ids.
+func load(ctx context.Context, tx sqldb.Tx, ids []any) (map[string]row, error) {
+	list, args := sqldb.Among(1, ids)
+	found, err := tx.Query(ctx, `SELECT order_id, placed_at, packed_at, dispatched_at, cancelled_at, amount, currency, order_sequence,
+		correlation_id, packing_delayed_at, dispatch_delayed_at, returned_at FROM order_fact WHERE order_id IN `+list, args...)
+	if err != nil {
+		return nil, err
+	}
+	rows := make(map[string]row, len(ids))
+	_, err = sqldb.Collect(found, func(one sqldb.Row) (struct{}, error) {
+		var id string
+		var r row
+		err := one.Scan(&id, &r.placedAt, &r.packedAt, &r.dispatchedAt, &r.cancelledAt, &r.amount, &r.currency, &r.sequence,
+			&r.correlationID, &r.packingDelayedAt, &r.dispatchDelayedAt, &r.returnedAt)
+		rows[id] = r
+		return struct{}{}, err
+	})
+	return rows, err
+}
+
+// save queues the statements that write rows.
+func save(tx sqldb.Tx, rows map[string]row) {
+	const columns = 13
+	now := sqldb.Micros(time.Now())
+	args := make([]any, 0, len(rows)*columns)
+	for id, r := range rows {
+		args = append(args, id, r.placedAt, r.packedAt, r.dispatchedAt, r.cancelledAt, r.amount, r.currency,
+			r.sequence, r.correlationID, now, r.packingDelayedAt, r.dispatchDelayedAt, r.returnedAt)
+	}
+	sqldb.QueueRows(tx, `INSERT INTO order_fact (order_id, placed_at, packed_at, dispatched_at, cancelled_at, amount, currency,
+		order_sequence, correlation_id, written_at, packing_delayed_at, dispatch_delayed_at, returned_at)`, columns, args,
+		`ON CONFLICT (order_id) DO UPDATE SET placed_at = excluded.placed_at, packed_at = excluded.packed_at,
+			dispatched_at = excluded.dispatched_at, cancelled_at = excluded.cancelled_at, amount = excluded.amount,
+			currency = excluded.currency, order_sequence = excluded.order_sequence, written_at = excluded.written_at,
+			packing_delayed_at = excluded.packing_delayed_at, dispatch_delayed_at = excluded.dispatch_delayed_at,
+			returned_at = excluded.returned_at`)
 }

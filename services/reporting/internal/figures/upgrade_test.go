@@ -2,18 +2,16 @@ package figures
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	amqp "github.com/rabbitmq/amqp091-go"
 
 	"orderflow/pkg/eventbus"
 	"orderflow/pkg/eventbus/rabbitmq"
+	"orderflow/pkg/eventbus/rabbitmq/rabbitmqtest"
 	"orderflow/pkg/eventbus/sqlitebus"
 	"orderflow/pkg/inbox"
 	"orderflow/pkg/sqldb/sqldbtest"
@@ -30,9 +28,9 @@ func TestMovingFromV1ToV2CountsEveryOrderOnce(t *testing.T) {
 			m := &move1to2{world: w, t: t, bus: open(t)}
 			log := slog.New(slog.DiscardHandler)
 			before := inbox.New(w.db, "reporting", log, inbox.Options{})
-			inbox.On(before, orderPlacedV1, w.store.placedV1)
+			on(before, w.store, orderPlacedV1, wasPlacedV1)
 			after := inbox.New(w.db, "reporting", log, inbox.Options{})
-			inbox.On(after, orderPlaced, w.store.placed)
+			on(after, w.store, orderPlaced, wasPlaced)
 
 			stop := m.read(before)
 			m.place(20, placedV1At)
@@ -154,39 +152,11 @@ func closeBus(t *testing.T, bus eventbus.Bus) {
 
 // openRabbitMQ uses a namespace that is removed with the test.
 func openRabbitMQ(t *testing.T) eventbus.Bus {
-	url := os.Getenv("TEST_AMQP_URL")
-	if url == "" {
-		url = "amqp://guest:guest@127.0.0.1:5672/"
-	}
-	conn, err := amqp.Dial(url)
-	if err != nil {
-		if os.Getenv("REQUIRE_REAL") == "1" {
-			t.Fatal(err)
-		}
-		t.Skip(err)
-	}
-	namespace := fmt.Sprintf("reporting%d", time.Now().UnixNano())
-	bus, err := rabbitmq.Open(t.Context(), rabbitmq.Config{URL: url, Namespace: namespace})
+	url := rabbitmqtest.URL(t)
+	bus, err := rabbitmq.Open(t.Context(), rabbitmq.Config{URL: url, Namespace: rabbitmqtest.Namespace(t, url, "reporting")})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		closeBus(t, bus)
-		defer conn.Close()
-		ch, err := conn.Channel()
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, queue := range []string{"reporting", "reporting.dead", "reporting.bindings", "unrouted", "unrouted.dead"} {
-			if _, err := ch.QueueDelete(namespace+"."+queue, false, false, false); err != nil {
-				t.Error(err)
-			}
-		}
-		for _, exchange := range []string{"events", "commands", "unrouted"} {
-			if err := ch.ExchangeDelete(namespace+"."+exchange, false, false); err != nil {
-				t.Error(err)
-			}
-		}
-	})
+	t.Cleanup(func() { closeBus(t, bus) })
 	return bus
 }
