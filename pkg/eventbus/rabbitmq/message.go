@@ -2,8 +2,6 @@ package rabbitmq
 
 import (
 	"fmt"
-	"maps"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -20,12 +18,15 @@ import (
 const (
 	prefix            = "ce-"
 	headerSpecVersion = prefix + "specversion"
+
+	mostHeaders = 12 // of the bus's own
 )
 
 // outgoing writes an event down. Besides the envelope it fills the standard
 // properties, for people and tools that know AMQP but not CloudEvents.
 func (n names) outgoing(e eventbus.Event) outgoing {
-	headers := amqp.Table{headerSpecVersion: eventbus.SpecVersion}
+	headers := make(amqp.Table, mostHeaders)
+	headers[headerSpecVersion] = eventbus.SpecVersion
 	for name, value := range e.Attributes() {
 		switch name {
 		case eventbus.AttributeDataContentType:
@@ -76,21 +77,20 @@ func incoming(d amqp.Delivery) eventbus.Delivery {
 		e.Data = d.Body
 	}
 	var problem error
-	// Sorted, since two headers may say the same: traceparent has the last word,
-	// ce-traceparent does not.
-	for _, header := range slices.Sorted(maps.Keys(d.Headers)) {
-		name, ok := strings.CutPrefix(header, prefix)
-		if !ok && header != eventbus.AttributeTraceParent {
-			continue
-		}
-		text, ok := scalar(d.Headers[header])
-		if !ok {
-			continue
-		}
-		if err := e.SetAttribute(name, text); err != nil && problem == nil {
-			problem = err
+	var where string // the header that is the problem: of several the first in the alphabet
+	set := func(header, name string) {
+		if text, ok := scalar(d.Headers[header]); ok {
+			if err := e.SetAttribute(name, text); err != nil && (problem == nil || header < where) {
+				problem, where = err, header
+			}
 		}
 	}
+	for header := range d.Headers {
+		if name, ok := strings.CutPrefix(header, prefix); ok {
+			set(header, name)
+		}
+	}
+	set(eventbus.AttributeTraceParent, eventbus.AttributeTraceParent) // has the last word over ce-traceparent
 	if e.DataContentType == "" {
 		e.DataContentType = e.ContentType()
 	}
