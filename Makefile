@@ -92,7 +92,7 @@ fmt: $(BIN)/gofumpt-$(GOFUMPT_VERSION) ## Format the Go files
 
 .PHONY: bench
 bench: build ## Run the benchmarks beside their limits, then measure fresh systems under load (COUNT=3 repeats the former)
-	go test -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) -count $(COUNT) ./pkg/... | go run ./scripts/benchtable
+	go test -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) -count $(COUNT) ./pkg/... ./services/... | go run ./scripts/benchtable
 	@$(MAKE) --no-print-directory bench-system
 
 .PHONY: bench-system
