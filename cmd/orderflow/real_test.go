@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/url"
 	"os"
 	"regexp"
 	"strings"
@@ -19,9 +20,9 @@ import (
 func (w *world) realServers() {
 	w.t.Helper()
 	w.environ["EVENTBUS_URL"] = cmp.Or(os.Getenv("TEST_EVENTBUS_URL"), usualRabbitMQ)
-	w.environ["POSTGRES_URL"] = cmp.Or(os.Getenv("TEST_DATABASE_URL"), usualPostgres)
-	for _, url := range []string{w.environ["EVENTBUS_URL"], w.environ["POSTGRES_URL"]} {
-		address := regexp.MustCompile(`@([^/]+)`).FindStringSubmatch(url)
+	w.environ["POSTGRES_URL"] = withSmallPools(w.t, cmp.Or(os.Getenv("TEST_DATABASE_URL"), usualPostgres))
+	for _, server := range []string{w.environ["EVENTBUS_URL"], w.environ["POSTGRES_URL"]} {
+		address := regexp.MustCompile(`@([^/]+)`).FindStringSubmatch(server)
 		if address == nil {
 			w.t.Fatal("the URL of a server names no host")
 		}
@@ -36,10 +37,26 @@ func (w *world) realServers() {
 	}
 }
 
+// withSmallPools is a PostgreSQL for services that leave connections to the other packages which are tested at the same
+// time: a system of seven services would take more than half of the hundred that a server has when nobody says otherwise.
+// Three are the fewest with which nobody waits for themselves: an outbox listens on one, and a handler may ask on a second
+// one beside its transaction.
+func withSmallPools(t *testing.T, rawURL string) string {
+	t.Helper()
+	address, err := url.Parse(rawURL)
+	if err != nil {
+		t.Fatal("TEST_DATABASE_URL is no URL")
+	}
+	query := address.Query()
+	query.Set("pool_max_conns", "3")
+	address.RawQuery = query.Encode()
+	return address.String()
+}
+
 // databases lists those whose names begin so.
 func (w *world) databases(prefix string) []string {
 	w.t.Helper()
-	conn, err := pgx.Connect(w.t.Context(), w.environ["POSTGRES_URL"])
+	conn, err := pgx.Connect(w.t.Context(), cmp.Or(os.Getenv("TEST_DATABASE_URL"), usualPostgres))
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -129,7 +146,7 @@ func TestLoadThatIsInterruptedLeavesNothingOnRealServers(t *testing.T) {
 func TestServerThatDoesNotAnswerIsNamedWithTheSettingToChange(t *testing.T) {
 	w := newWorld(t)
 	w.realServers()
-	for setting, url := range map[string]string{
+	for setting, pattern := range map[string]string{
 		"EVENTBUS_URL": "amqp://guest:s3cret@%s/", "POSTGRES_URL": "postgres://postgres:s3cret@%s/postgres?sslmode=disable",
 	} {
 		t.Run(setting, func(t *testing.T) {
@@ -141,7 +158,7 @@ func TestServerThatDoesNotAnswerIsNamedWithTheSettingToChange(t *testing.T) {
 			listener.Close()
 			before := w.environ[setting]
 			defer func() { w.environ[setting] = before }()
-			w.environ[setting] = fmt.Sprintf(url, nobody)
+			w.environ[setting] = fmt.Sprintf(pattern, nobody)
 			s := w.orderflow("load", "--real", "--rate", "1")
 			if s.code != 1 || !strings.Contains(s.err, nobody) && !strings.Contains(s.err, "refused") || !strings.Contains(s.err, setting) || strings.Contains(s.err, "s3cret") {
 				t.Errorf("%+v", s)

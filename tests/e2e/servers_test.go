@@ -74,6 +74,13 @@ func inPostgres(server, statement string) error {
 	return err
 }
 
+// poolSize is the most connections of a service. All of them together leave room
+// to the other packages that are tested at the same time, on a server that has
+// the hundred which it has when nobody says otherwise. Fewer than three will not
+// do: an outbox listens on one, and a handler may ask on a second one beside its
+// transaction.
+const poolSize = "3"
+
 // newDatabases gives each service a database of its own, which lives as long as
 // the test.
 func newDatabases(t testing.TB, server, run string) func(service string) string {
@@ -103,6 +110,9 @@ func newDatabases(t testing.TB, server, run string) func(service string) string 
 		made = append(made, name)
 		own := *address
 		own.Path = "/" + name
+		query := own.Query()
+		query.Set("pool_max_conns", poolSize)
+		own.RawQuery = query.Encode()
 		return own.String()
 	}
 }

@@ -8,13 +8,23 @@ import (
 	"slices"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// inPostgres runs use on a connection of its own. Making databases is not possible in a transaction.
+// errNoPostgres does not repeat the URL, which may have a password in it.
+var errNoPostgres = errors.New("not postgres://... but another URL for PostgreSQL")
+
+// inPostgres runs use on a connection of its own. Making databases is not possible in a transaction. What the URL says to
+// the services, such as pool_max_conns, is no setting of the server, which would refuse it.
 func inPostgres(ctx context.Context, server string, use func(context.Context, *pgx.Conn) error) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	conn, err := pgx.Connect(ctx, server)
+	config, err := pgxpool.ParseConfig(server)
+	if err != nil {
+		return errNoPostgres
+	}
+	delete(config.ConnConfig.RuntimeParams, "answer_within") // of sqldb.Open
+	conn, err := pgx.ConnectConfig(ctx, config.ConnConfig)
 	if err != nil {
 		return fmt.Errorf("PostgreSQL: %w", err) // it has no password in it
 	}
@@ -29,7 +39,7 @@ func inPostgres(ctx context.Context, server string, use func(context.Context, *p
 func (r *Room) makeDatabases(ctx context.Context) error {
 	address, err := url.Parse(r.postgres)
 	if err != nil || address.Scheme != "postgres" && address.Scheme != "postgresql" {
-		return errors.New("not postgres://... but another URL for PostgreSQL")
+		return errNoPostgres
 	}
 	for _, service := range r.services {
 		name := r.Name + "_" + service
