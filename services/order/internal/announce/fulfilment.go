@@ -1,6 +1,7 @@
 package announce
 
 import (
+	"fmt"
 	"time"
 
 	"orderflow/services/order/internal/fulfilment"
@@ -36,7 +37,12 @@ func (a *announcements) tellOfProcess(e fulfilment.Event) {
 	orderID := a.of.AggregateID().String()
 	switch e.Name {
 	case fulfilment.Delayed:
-		a.add(DelayedV1, e.At, delayed{orderID, e.CustomerID, fulfilment.StageOf(e.Missed.Kind), e.Missed.DueAt, e.At})
+		stage := fulfilment.StageOf(e.Missed.Kind)
+		if stage == "" { // a newer release waits for something that this one has no word for
+			a.err = fmt.Errorf("deadline %q: %w", e.Missed.Kind, fulfilment.ErrNotInTable)
+			return
+		}
+		a.add(DelayedV1, e.At, delayed{orderID, e.CustomerID, stage, e.Missed.DueAt, e.At})
 	case fulfilment.ReturnRequested:
 		a.add(ReturnToStockV1, e.At, returnToStock{orderID, e.Reason, e.At})
 	case fulfilment.Begun, fulfilment.Packed, fulfilment.Expired, fulfilment.Cancelled, fulfilment.Returned, fulfilment.Completed:

@@ -1,6 +1,7 @@
 package announce_test
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -54,6 +55,18 @@ func TestAProcessSaysThatAnOrderIsLate(t *testing.T) {
 			t.Error(diff)
 		}
 		contractstest.Valid(t, announced[0])
+	}
+}
+
+// Nobody could do anything with a stage that has no word: the event waits for a
+// person, or for the release that has one.
+func TestADelayOfAnUnknownStageIsNotAnnounced(t *testing.T) {
+	r := stepped(t, 1, fulfilment.Event{
+		Name: fulfilment.Delayed, State: fulfilment.StatePackingLate, CustomerID: customer, At: at,
+		Missed: fulfilment.Deadline{Kind: "weigh-overdue", DueAt: at},
+	})
+	if announced, err := announce.Translate(t.Context(), r); !errors.Is(err, fulfilment.ErrNotInTable) {
+		t.Errorf("%v, %v", announced, err)
 	}
 }
 

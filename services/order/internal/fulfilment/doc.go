@@ -71,9 +71,12 @@
 //
 // An event store or a database that does not answer stops the manager, and it
 // goes on from its checkpoint. An order that cannot be handled, such as one with
-// an event that this program is too old for, is put aside (fulfilment_aside, the
+// an event that this program is too old for, or one that a newer release has led
+// into a state this table does not have, is put aside (fulfilment_aside, the
 // metric orderflow_fulfilment_aside and the order's trace show it) and tried
-// again with growing pauses; the others go on. Its deadlines rest meanwhile.
+// again with growing pauses; the others go on. Its deadlines rest meanwhile. A
+// release that knows more takes it up at the next try and hears the whole order
+// again, so while two releases run side by side nothing is lost.
 //
 // # Reading order
 //

@@ -23,3 +23,15 @@ func (m *Manager) Take(ctx context.Context, epoch int64, log es.Batch) error {
 func (m *Manager) PassDeadlines(ctx context.Context, epoch int64, now time.Time) error {
 	return m.passDeadlines(ctx, epoch, now)
 }
+
+// Table gives tests the table itself.
+var Table = table
+
+// EventNames gives tests the events that can be stored.
+func EventNames() []Name {
+	names := make([]Name, len(schemas))
+	for i, s := range schemas {
+		names[i] = Name(s.Type)
+	}
+	return names
+}

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 	"pgregory.net/rapid"
@@ -230,6 +231,48 @@ func TestAnOrderThatCannotBeReadIsPutAsideAndTheOthersGoOn(t *testing.T) {
 	})
 }
 
+// A newer release has stepped into a state that this program's table does not
+// have. What the order's stream says next must not pass as something that
+// changes nothing: the program that knows the state has to hear it.
+func TestAProcessOfANewerReleaseIsPutAside(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, w *world) {
+		for what, newer := range map[string]string{
+			"a state":    `{"state":"weighing","at":"2026-03-14T12:30:00Z"}`,
+			"a deadline": `{"state":"packing-late","missed":{"kind":"weigh-expired","dueAt":"2026-03-14T12:30:00Z"},"at":"2026-03-14T12:30:00Z"}`,
+		} {
+			t.Run(what, func(t *testing.T) {
+				stop := w.run(t)
+				id := w.place(t)
+				w.waits(t, id, "pack-overdue 1h0m0s")
+				stop()
+				typ := "fulfilment-packed"
+				if what == "a deadline" {
+					typ = "fulfilment-expired"
+				}
+				w.server.Append(t, es.StreamName("fulfilment", id), esdb.EventData{
+					EventID: uuid.New(), EventType: typ, ContentType: esdb.ContentTypeJson, Data: []byte(newer), Metadata: []byte(`{"version":1}`),
+				})
+				if what == "a state" {
+					w.do(t, id, cancel)
+				}
+				stop = w.run(t)
+				defer stop()
+				other := w.place(t)
+				w.waits(t, other, "pack-overdue 1h0m0s")
+				manager := fulfilment.New(w.config)
+				items, err := manager.Trace(t.Context(), id.String())
+				if err != nil || len(items) == 0 || items[len(items)-1].Kind != "held" || !strings.Contains(items[len(items)-1].Detail, "weigh") {
+					t.Errorf("the trace says %+v, %v", items, err)
+				}
+				if steps := w.steps(t, "order", id); what == "a deadline" && len(steps) != 1 {
+					t.Errorf("the order was told to do something that nobody here knows: %v", steps)
+				}
+			})
+		}
+	})
+}
+
 // What is put aside for a while goes on when it can.
 func TestAnOrderThatWasPutAsideGoesOn(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
@@ -323,7 +366,15 @@ func TestTheProcessIsWhatItsOrderSays(t *testing.T) {
 						r.Fatal(err)
 					}
 					for _, event := range meant {
-						for _, e := range rules.Decide(want, fulfilment.HeardOf(event)) {
+						heard := fulfilment.HeardOf(event)
+						if heard.Trigger == "" {
+							continue
+						}
+						steps, err := rules.Decide(want, heard)
+						if err != nil {
+							r.Fatal(err)
+						}
+						for _, e := range steps {
 							want = fulfilment.Apply(want, e)
 						}
 					}

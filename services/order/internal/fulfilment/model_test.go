@@ -144,7 +144,11 @@ func (m model) record(decide func(domain.Order) ([]domain.Event, error)) model {
 // are not recognised here by their ids, as they are by the event store: the table
 // by itself has to bear them.
 func (m model) hear(heard fulfilment.Heard) model {
-	for _, e := range rules.Decide(m.process, heard) {
+	events, err := rules.Decide(m.process, heard)
+	if err != nil {
+		panic(err)
+	}
+	for _, e := range events {
 		if e.State == m.process.State {
 			panic(fmt.Sprintf("%s leads nowhere", e.Name))
 		}

@@ -1,6 +1,15 @@
 package fulfilment
 
-import "time"
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// ErrNotInTable says that a process stands in a state, or waits for something,
+// that the table of this program does not have: a newer release has led it
+// there. What such a process hears must wait for a program that knows more.
+var ErrNotInTable = errors.New("not in this release's table of fulfilment")
 
 // Process is the state of the process of one order. The zero value has not
 // begun.
@@ -73,11 +82,15 @@ func (r Rules) Step(s State, t Trigger) (step Step, ok bool) {
 
 // Decide returns the event that follows from what was heard: one, or none when it
 // changes nothing. A deadline counts only when it is the process's own: one that
-// was replaced, or is another process's idea of time, does nothing.
-func (r Rules) Decide(p Process, heard Heard) []Event {
-	step, _ := r.Step(p.State, heard.Trigger)
+// was replaced, or is another process's idea of time, does nothing. What the
+// table does not have is [ErrNotInTable], and never "changes nothing".
+func (r Rules) Decide(p Process, heard Heard) ([]Event, error) {
+	step, ok := r.Step(p.State, heard.Trigger)
+	if !ok {
+		return nil, fmt.Errorf("%q heard in state %q: %w", heard.Trigger, p.State, ErrNotInTable)
+	}
 	if step == (Step{}) {
-		return nil
+		return nil, nil
 	}
 	e := Event{Name: step.Event, State: step.Next, At: heard.At, Reason: heard.Reason}
 	since := p.Since
@@ -88,7 +101,7 @@ func (r Rules) Decide(p Process, heard Heard) []Event {
 		since = heard.At
 	case Delayed, Expired:
 		if !p.Deadline.Is(Deadline{heard.Trigger, heard.DueAt}) {
-			return nil
+			return nil, nil
 		}
 		e.Missed = p.Deadline
 		if step.Event == Delayed {
@@ -110,7 +123,7 @@ func (r Rules) Decide(p Process, heard Heard) []Event {
 		}
 		e.Deadline = Deadline{kind, due.UTC().Truncate(time.Microsecond)}
 	}
-	return []Event{e}
+	return []Event{e}, nil
 }
 
 // reasonOf is why an order is cancelled whose deadline has passed.

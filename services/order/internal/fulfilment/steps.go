@@ -95,7 +95,7 @@ func (m *Manager) step(ctx context.Context, id uuid.UUID, c cause.Cause, heard H
 	if !ok && heard.Trigger == OrderPlaced {
 		at, ok = standing{revision: es.NoStream}, true
 	}
-	if events := m.rules.Decide(at.process, heard); ok && len(events) > 0 {
+	if events, err := m.rules.Decide(at.process, heard); ok && err == nil && len(events) > 0 {
 		err := m.processes.Append(ctx, id, c, at.revision, events)
 		if err == nil {
 			for _, e := range events {
@@ -110,7 +110,7 @@ func (m *Manager) step(ctx context.Context, id uuid.UUID, c cause.Cause, heard H
 	}
 	m.known.forget(id)
 	process, revision, err := m.processes.Update(ctx, id, c, es.Precondition{}, func(p Process) ([]Event, error) {
-		return m.rules.Decide(p, heard), nil
+		return m.rules.Decide(p, heard)
 	})
 	if err != nil {
 		return err
@@ -125,9 +125,14 @@ func (m *Manager) carryOut(ctx context.Context, r es.Recorded, e Event) error {
 	if e.Name != Expired {
 		return nil
 	}
-	waitsAs := domain.StatusPlaced
-	if StageOf(e.Missed.Kind) == "dispatch" {
+	var waitsAs domain.Status
+	switch StageOf(e.Missed.Kind) {
+	case "packing":
+		waitsAs = domain.StatusPlaced
+	case "dispatch":
 		waitsAs = domain.StatusPacked
+	default:
+		return fmt.Errorf("deadline %q, which has passed: %w", e.Missed.Kind, ErrNotInTable)
 	}
 	_, _, err := m.config.Orders.Update(ctx, r.AggregateID(), causeOf(r), es.Precondition{}, func(o domain.Order) ([]domain.Event, error) {
 		return o.Expire(waitsAs, e.Reason, e.At)

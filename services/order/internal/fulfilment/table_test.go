@@ -2,6 +2,7 @@ package fulfilment_test
 
 import (
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -10,6 +11,17 @@ import (
 )
 
 func TestEveryCellOfTheTableIsStated(t *testing.T) {
+	states, triggers := fulfilment.States(), fulfilment.Triggers()
+	for s, row := range fulfilment.Table() {
+		if !slices.Contains(states, s) || len(row) != len(triggers) {
+			t.Errorf("%q, with %d cells, is not what States and Triggers list", s, len(row))
+		}
+		for trigger, step := range row {
+			if step != (fulfilment.Step{}) && (!slices.Contains(states, step.Next) || !slices.Contains(fulfilment.EventNames(), step.Event)) {
+				t.Errorf("%q × %s leads to %+v, which cannot be stored or listed", s, trigger, step)
+			}
+		}
+	}
 	for _, s := range fulfilment.States() {
 		for _, trigger := range fulfilment.Triggers() {
 			step, stated := rules.Step(s, trigger)
@@ -76,9 +88,9 @@ func TestDeadlinesCountFromTheBeginningOfTheirStage(t *testing.T) {
 	p := fulfilment.Process{}
 	hear := func(heard fulfilment.Heard) {
 		t.Helper()
-		events := rules.Decide(p, heard)
-		if len(events) != 1 {
-			t.Fatalf("%s gives %v", heard.Trigger, events)
+		events, err := rules.Decide(p, heard)
+		if err != nil || len(events) != 1 {
+			t.Fatalf("%s gives %v, %v", heard.Trigger, events, err)
 		}
 		p = fulfilment.Apply(p, events[0])
 	}
@@ -91,8 +103,8 @@ func TestDeadlinesCountFromTheBeginningOfTheirStage(t *testing.T) {
 	hear(fulfilment.Heard{Trigger: fulfilment.OrderPlaced, CustomerID: customer, At: noon})
 	waits(fulfilment.PackOverdue, time.Hour)
 	late := fulfilment.Heard{Trigger: fulfilment.PackOverdue, DueAt: noon.Add(time.Hour), At: noon.Add(90 * time.Minute)}
-	if events := rules.Decide(p, fulfilment.Heard{Trigger: late.Trigger, DueAt: noon, At: late.At}); len(events) != 0 {
-		t.Errorf("a deadline at another time gives %v", events)
+	if events, err := rules.Decide(p, fulfilment.Heard{Trigger: late.Trigger, DueAt: noon, At: late.At}); err != nil || len(events) != 0 {
+		t.Errorf("a deadline at another time gives %v, %v", events, err)
 	}
 	hear(late)
 	waits(fulfilment.PackExpired, 150*time.Minute)
