@@ -43,8 +43,9 @@ func (q AfterQuery) asked() AfterQuery { return q }
 
 // Read adds a reading operation on a projection. A read with a position waits
 // until the projection has applied the event behind it, and is answered with 503
-// when it does not in time. Every answer says in the header Orderflow-Behind by
-// how many seconds it may be behind what has reached the service.
+// when it does not in time. Every answer, also that nothing was found, says in
+// the header Orderflow-Behind by how many seconds it may be behind what has
+// reached the service; only a request that is refused unread does not.
 func Read[I interface{ asked() AfterQuery }, O any](
 	s *Service, shown Projection, path, summary string, handler func(context.Context, *I) (*O, error),
 ) {
@@ -53,18 +54,24 @@ func Read[I interface{ asked() AfterQuery }, O any](
 		next(huma.WithValue(ctx, headerKey{}, ctx.SetHeader))
 	}}
 	register(s, operation, func(ctx context.Context, in *I) (*O, error) {
-		if err := await(ctx, shown, (*in).asked()); err != nil {
+		err := await(ctx, shown, (*in).asked())
+		// Before reading: what is read can only be newer. Also when nothing is found, or the wait was in vain: whether that
+		// is worth another try depends on it.
+		if set, ok := ctx.Value(headerKey{}).(func(name, value string)); ok {
+			set(behindHeader, howFarBehind(time.Now(), shown.Complete(ctx)))
+		}
+		if err != nil {
 			return nil, err
 		}
-		behind := howFarBehind(time.Now(), shown.Complete(ctx)) // before reading: what is read can only be newer
-		output, err := handler(ctx, in)
-		if set, ok := ctx.Value(headerKey{}).(func(name, value string)); ok && err == nil {
-			set(behindHeader, behind)
-		}
-		return output, err
+		return handler(ctx, in)
 	})
-	operation.Responses["200"].Headers = withHeader(operation.Responses["200"].Headers, behindHeader,
-		"seconds, with three decimals: what had reached this service that long ago is shown, apart from events that wait for a person; unknown when that cannot be told yet")
+	for status, response := range operation.Responses {
+		text := "seconds, with three decimals: what had reached this service that long ago is shown, apart from events that wait for a person; unknown when that cannot be told yet"
+		if status == "default" {
+			text += "; absent when the request was refused unread"
+		}
+		response.Headers = withHeader(response.Headers, behindHeader, text)
+	}
 }
 
 // headerKey is the context key of the function that sets a header of the answer.

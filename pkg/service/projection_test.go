@@ -34,6 +34,8 @@ type shownInput struct {
 
 type shownOutput struct{ Body struct{ Applied int } }
 
+const nobody = "?extra=no" // asks for what is not there
+
 func newShown(t *testing.T) *shown {
 	t.Helper()
 	s := &shown{world: newWorld(t), gate: make(chan struct{})}
@@ -56,8 +58,11 @@ func newShown(t *testing.T) *shown {
 		})
 		svc.Migrate(s.db, migrations, inbox.Migrate)
 		projection := svc.Consume(s.bus, s.in)
-		service.Read(svc, projection, "/shown", "What is shown", func(context.Context, *shownInput) (*shownOutput, error) {
+		service.Read(svc, projection, "/shown", "What is shown", func(_ context.Context, in *shownInput) (*shownOutput, error) {
 			s.read.Add(1)
+			if in.Extra == "no" {
+				return nil, service.NotFound("row", in.Extra)
+			}
 			return &shownOutput{}, nil
 		})
 	})
@@ -137,6 +142,9 @@ func TestAReadSaysWhyItCannotShowWhatWasAskedFor(t *testing.T) {
 		if a.status != 503 || code(p) != want.code || a.header.Get("Retry-After") != want.retry || !strings.Contains(p.Detail, want.detail) {
 			t.Errorf("%d %s %q %q", a.status, code(p), a.header.Get("Retry-After"), p.Detail)
 		}
+		if a.header.Get("Orderflow-Behind") == "" {
+			t.Errorf("%s does not say how far it is behind: %v", want.code, a.header)
+		}
 	}
 	// What is held holds back what is known to be complete, for ever so long.
 	if a := s.ask(http.MethodGet, "/shown", ""); a.status != http.StatusOK || a.header.Get("Orderflow-Behind") == "0.000" {
@@ -187,6 +195,14 @@ func TestAReadSaysHowFarItIsBehind(t *testing.T) {
 	s.eventually("it has caught up", func() bool { b := behind(); return b >= 0 && b < 1 })
 }
 
+// Whoever does not find something wants to know whether it may still come.
+func TestANotFoundSaysHowFarItIsBehind(t *testing.T) {
+	s := newShown(t)
+	if a := s.ask(http.MethodGet, "/shown"+nobody, ""); a.status != http.StatusNotFound || a.header.Get("Orderflow-Behind") == "" {
+		t.Errorf("%d %v %s", a.status, a.header, a.body)
+	}
+}
+
 func TestTheDescriptionTellsOfPositions(t *testing.T) {
 	s := newShown(t)
 	api := as[struct {
@@ -205,7 +221,9 @@ func TestTheDescriptionTellsOfPositions(t *testing.T) {
 	if got := strings.Join(names, " "); got != "after wait extra" {
 		t.Errorf("parameters %s", got)
 	}
-	if read.Responses["200"].Headers["Orderflow-Behind"].Description == "" {
-		t.Errorf("%+v", read.Responses)
+	for _, status := range []string{"200", "default"} {
+		if read.Responses[status].Headers["Orderflow-Behind"].Description == "" {
+			t.Errorf("%s: %+v", status, read.Responses)
+		}
 	}
 }
