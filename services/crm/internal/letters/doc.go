@@ -6,8 +6,9 @@
 // does not depend on the order in which the news arrived; but news that has
 // arrived in the meantime changes what a letter says:
 //
-//	order-confirmation   the order was placed
-//	order-packed         it was packed; if it is cancelled by now, it says that the parcel stays here
+//	order-confirmation   the order was placed; how it went on if it has
+//	order-packed         it was packed; if it is cancelled by now, it says that the parcel stays here,
+//	                     and if it is on its way by now, that
 //	order-dispatched     it is on its way; if it was to be cancelled, it says that it had left already
 //	order-cancelled      it was cancelled, and we apologise if that was our doing;
 //	                     if it was dispatched all the same, it says so

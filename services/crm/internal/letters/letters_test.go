@@ -61,8 +61,13 @@ func TestLettersTellTheTruthAsItIsKnown(t *testing.T) {
 		saysNever []string
 	}{
 		"packed":                           {letters.Packed, packed, []string{"is packed and waits"}, []string{"cancelled"}},
+		"packed, and gone by now":          {letters.Packed, func(f *letters.Facts) { packed(f); dispatched(f) }, []string{"was packed", "on its way by now"}, []string{"waits for the carrier"}},
+		"received":                         {letters.Confirmation, func(*letters.Facts) {}, []string{"again when it is packed, and when it is on its way"}, nil},
+		"received, and packed by now":      {letters.Confirmation, packed, []string{"packed by now", "again when it is on its way"}, []string{"when it is packed"}},
+		"received, and gone by now":        {letters.Confirmation, func(f *letters.Facts) { packed(f); both(f) }, []string{"on its way by now"}, []string{"again when", "cancelled"}},
+		"received, and cancelled by now":   {letters.Confirmation, cancelledBy("packing", ""), []string{"cancelled by now"}, []string{"again when"}},
 		"packed and cancelled":             {letters.Packed, func(f *letters.Facts) { packed(f); cancelledBy("customer", "")(f) }, []string{"The parcel stays with us"}, []string{"waits for the carrier"}},
-		"packed, cancelled and dispatched": {letters.Packed, func(f *letters.Facts) { packed(f); both(f) }, []string{"is packed"}, []string{"stays with us"}},
+		"packed, cancelled and dispatched": {letters.Packed, func(f *letters.Facts) { packed(f); both(f) }, []string{"was packed", "on its way by now"}, []string{"stays with us", "waits for the carrier"}},
 		"dispatched":                       {letters.Dispatched, dispatched, []string{"is on its way.", "Carrier: DHL", "Tracking number: JD0146"}, []string{"cancelled"}},
 		"dispatched although cancelled":    {letters.Dispatched, both, []string{"was to be cancelled, but the parcel had already left", "JD0146"}, nil},
 		"cancelled although dispatched":    {letters.Cancelled, both, []string{"has not been cancelled", "on its way to you", "JD0146"}, []string{"as you asked, your order is cancelled"}},

@@ -33,15 +33,28 @@ func confirmation(b *strings.Builder, f Facts) {
 	for _, line := range f.Lines {
 		fmt.Fprintf(b, "  %d x %s, %s each\n", line.Quantity, line.Name, line.UnitPrice)
 	}
-	fmt.Fprintf(b, "\n  Total: %s\n\nWe write again when it is packed, and when it is on its way.\n", f.Total)
+	fmt.Fprintf(b, "\n  Total: %s\n\n", f.Total)
+	switch {
+	case !f.DispatchedAt.IsZero():
+		b.WriteString("It is on its way by now; we write about that as well.\n")
+	case !f.CancelledAt.IsZero():
+		b.WriteString("It is cancelled by now; we write about that as well.\n")
+	case !f.PackedAt.IsZero():
+		b.WriteString("It is packed by now. We write again when it is on its way.\n")
+	default:
+		b.WriteString("We write again when it is packed, and when it is on its way.\n")
+	}
 }
 
 func packed(b *strings.Builder, f Facts) {
-	if !f.CancelledAt.IsZero() && f.DispatchedAt.IsZero() {
+	switch {
+	case !f.DispatchedAt.IsZero():
+		b.WriteString("your order was packed, and is on its way by now; we write about that as well.\n")
+	case !f.CancelledAt.IsZero():
 		b.WriteString("your order was packed, and cancelled at about the same time. The parcel stays with us.\n")
-		return
+	default:
+		b.WriteString("your order is packed and waits for the carrier.\n")
 	}
-	b.WriteString("your order is packed and waits for the carrier.\n")
 }
 
 func dispatched(b *strings.Builder, f Facts) {
