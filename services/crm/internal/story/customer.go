@@ -70,7 +70,7 @@ func (s *Store) forget(tx sqldb.Tx, e eventbus.Event) error {
 	// Those that wait become something else, so that a sender that has one in its
 	// hands cannot write down whom it was for: it finds it settled.
 	tx.Queue(`UPDATE mail SET recipient = '',
-			reason = CASE WHEN status = 'queued' THEN '`+forgotten+`' ELSE '' END,
+			reason = CASE WHEN status = 'queued' OR reason = '`+forgotten+`' THEN '`+forgotten+`' ELSE '' END,
 			settled_at = CASE WHEN status = 'queued' THEN $2 ELSE settled_at END,
 			status = CASE WHEN status = 'queued' THEN 'failed' ELSE status END
 		WHERE customer_id = $1 AND (recipient <> '' OR reason <> '' OR status = 'queued')`, e.Subject, sqldb.Micros(time.Now()))

@@ -14,8 +14,9 @@ import (
 
 // TestAnyOrderOfDeliveryWithAnyDuplicatesGivesTheSameRows delivers some of what
 // can happen to a customer and two orders, in any order, in batches of any size,
-// with events that come again, and compares all rows with what comes out when
-// the same events arrive in order.
+// with events that come again, also when the inbox has forgotten that it handled
+// them, and compares all rows with what comes out when the same events arrive in
+// order.
 func TestAnyOrderOfDeliveryWithAnyDuplicatesGivesTheSameRows(t *testing.T) {
 	everything := []eventbus.Event{
 		placed(other, 30), created("Zoë", "zoe@example.org"), contact(1, "Zoë Müller", "zm@example.org"), moved(2, "Graz"),
@@ -44,6 +45,9 @@ func TestAnyOrderOfDeliveryWithAnyDuplicatesGivesTheSameRows(t *testing.T) {
 				n := rapid.IntRange(1, len(shuffled)).Draw(r, "batch")
 				w.deliver(t, shuffled[:n]...)
 				shuffled = shuffled[n:]
+				if rapid.IntRange(0, 3).Draw(r, "forget") == 0 {
+					sqldbtest.Exec(t, db, `DELETE FROM inbox`)
+				}
 			}
 			if diff := cmp.Diff(want, rowsOf(t, db)); diff != "" {
 				r.Error(diff)

@@ -16,6 +16,8 @@ import (
 // facts compares rows without what differs between any two of them.
 var facts = cmpopts.IgnoreFields(Job{}, "OrderID", "ChangedAt")
 
+// The events are told in any order and again, also when the inbox has forgotten
+// that it handled them, so the rows have to bear it by themselves.
 func TestAnyOrderOfDeliveryWithAnyDuplicatesGivesTheSameRow(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		inOrder := func(orderID string) []eventbus.Event {
@@ -30,25 +32,28 @@ func TestAnyOrderOfDeliveryWithAnyDuplicatesGivesTheSameRow(t *testing.T) {
 		if want.Status() != StatusCancelled || len(want.Lines) != 2 {
 			t.Fatalf("got %+v, want a cancelled job", want)
 		}
-		rapid.Check(t, func(t *rapid.T) {
+		rapid.Check(t, func(r *rapid.T) {
 			orderID := cause.NewID().String()
 			once := inOrder(orderID)
-			events := slices.Concat(once, rapid.SliceOfN(rapid.SampledFrom(once), 0, 4).Draw(t, "duplicates"))
-			events = rapid.Permutation(events).Draw(t, "order")
+			events := slices.Concat(once, rapid.SliceOfN(rapid.SampledFrom(once), 0, 4).Draw(r, "duplicates"))
+			events = rapid.Permutation(events).Draw(r, "order")
 			for len(events) > 0 {
-				n := rapid.IntRange(1, len(events)).Draw(t, "batch")
-				in := w.inboxes[rapid.IntRange(0, 1).Draw(t, "inbox")]
+				n := rapid.IntRange(1, len(events)).Draw(r, "batch")
+				in := w.inboxes[rapid.IntRange(0, 1).Draw(r, "inbox")]
 				if err := deliver(t.Context(), in, events[:n]...); err != nil {
-					t.Fatal(err)
+					r.Fatal(err)
 				}
 				events = events[n:]
+				if rapid.IntRange(0, 3).Draw(r, "forget") == 0 {
+					w.forgetsWhatItHandled(t)
+				}
 			}
 			got, err := load(t.Context(), w.db, orderID)
 			if err != nil {
-				t.Fatal(err)
+				r.Fatal(err)
 			}
 			if diff := cmp.Diff(want, got, facts); diff != "" {
-				t.Fatalf("rows differ (-in order +got):\n%s", diff)
+				r.Fatalf("rows differ (-in order +got):\n%s", diff)
 			}
 		})
 	})
@@ -134,6 +139,9 @@ func TestGoodsThatAreAskedBackAreReturnedOnceUnlessTheyAreGone(t *testing.T) {
 				back = back || e.Type == returnToStock && !left
 				if err := deliver(t.Context(), w.inboxes[rapid.IntRange(0, 1).Draw(rt, "inbox")], e); err != nil {
 					rt.Fatal(err)
+				}
+				if rapid.IntRange(0, 3).Draw(rt, "forget") == 0 {
+					w.forgetsWhatItHandled(t)
 				}
 			}
 			job, err := w.Get(t.Context(), orderID)

@@ -72,6 +72,13 @@ func (w *world) deliver(t testing.TB, events ...eventbus.Event) {
 	}
 }
 
+// forgetsWhatItHandled does what the retention of an inbox does in a month: what
+// comes again meets the handlers again.
+func (w *world) forgetsWhatItHandled(t testing.TB) {
+	t.Helper()
+	sqldbtest.Exec(t, w.db, `DELETE FROM inbox`)
+}
+
 // announced returns what is in the outbox about an order.
 func (w *world) announced(t testing.TB, orderID string) []eventbus.Event {
 	t.Helper()
