@@ -171,6 +171,7 @@ func (c *Client) Story(ctx context.Context, customerID string) (Story, error) {
 type Summary struct {
 	OrdersByStatus map[string]int
 	Revenue        []Money
+	Delayed        struct{ Packing, Dispatch int } // orders that were late there
 }
 
 // Orders is the number of orders that reporting knows.

@@ -39,13 +39,13 @@ func (t Teller) story(ctx context.Context, customerID string) error {
 	return nil
 }
 
-// figures waits until reporting has counted the orders, and shows its figures.
-func (t Teller) figures(ctx context.Context) error {
+// figures waits until reporting has counted the orders, and those of them that were late, and shows its figures.
+func (t Teller) figures(ctx context.Context, late int) error {
 	t.chapter("What reporting shows to management")
 	var summary client.Summary
 	err := t.wait(ctx, "all orders in reporting", func(ctx context.Context) (err error) {
 		summary, err = t.Client.Summary(ctx)
-		if err == nil && (summary.OrdersByStatus["dispatched"] < 1 || summary.OrdersByStatus["cancelled"] < 3) {
+		if err == nil && (summary.OrdersByStatus["dispatched"] < 1 || summary.OrdersByStatus["cancelled"] < 3 || summary.Delayed.Packing < late) {
 			err = client.ErrNotYet
 		}
 		return err
@@ -58,6 +58,7 @@ func (t Teller) figures(ctx context.Context) error {
 		counts = append(counts, fmt.Sprintf("%d %s", summary.OrdersByStatus[status], status))
 	}
 	t.say("reporting", "orders: %s", strings.Join(counts, ", "))
+	t.say("reporting", "too late: %d in packing, %d in dispatch", summary.Delayed.Packing, summary.Delayed.Dispatch)
 	for _, money := range summary.Revenue {
 		t.say("reporting", "revenue: %s", money)
 	}

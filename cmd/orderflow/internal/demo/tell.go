@@ -44,13 +44,14 @@ func (t Teller) Tell(ctx context.Context) error {
 	if err := t.cancelled(ctx, cast); err != nil {
 		return err
 	}
-	if err := t.forgotten(ctx, cast); err != nil {
+	late, err := t.forgotten(ctx, cast)
+	if err != nil {
 		return err
 	}
 	if err := t.story(ctx, cast.customer.ID); err != nil {
 		return err
 	}
-	if err := t.figures(ctx); err != nil {
+	if err := t.figures(ctx, late); err != nil {
 		return err
 	}
 	return t.trace(ctx, normal)
