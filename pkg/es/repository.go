@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -71,15 +72,15 @@ func (r *Repository[S, E]) Load(ctx context.Context, id uuid.UUID) (S, Revision,
 	return f.state, f.at, err
 }
 
-// Precondition restricts an update to one revision of the aggregate, as an
+// Precondition restricts an update to some revisions of the aggregate, as an
 // If-Match header does. The zero value allows any.
 type Precondition struct {
-	at  Revision
+	at  []Revision
 	set bool
 }
 
-// At is the precondition that the aggregate is at revision r.
-func At(r Revision) Precondition { return Precondition{at: r, set: true} }
+// At is the precondition that the aggregate is at one of the revisions.
+func At(revisions ...Revision) Precondition { return Precondition{at: revisions, set: true} }
 
 // Update carries out one command: it loads the aggregate, lets decide choose
 // the events that follow, and appends them with the loaded revision as the
@@ -114,8 +115,8 @@ func (r *Repository[S, E]) Update(
 		if done, err := r.carriedOut(ctx, stream, &f, c.EventID(stream, 0)); done || err != nil {
 			return f.state, f.at, err
 		}
-		if pre.set && pre.at != f.at {
-			return f.state, f.at, fmt.Errorf("update %s: %w: at revision %d, not %d", stream, ErrStale, f.at, pre.at)
+		if pre.set && !slices.Contains(pre.at, f.at) {
+			return f.state, f.at, fmt.Errorf("update %s: %w: at revision %d, not at %d", stream, ErrStale, f.at, pre.at)
 		}
 		events, err := decide(f.state)
 		if err != nil || len(events) == 0 {

@@ -144,8 +144,16 @@ func TestAPreconditionThatDoesNotHoldIsStale(t *testing.T) {
 			t.Errorf("at %d: got %v, want %v", step.at, err, step.want)
 		}
 	}
+	for _, step := range []struct {
+		at   []es.Revision
+		want error
+	}{{nil, es.ErrStale}, {[]es.Revision{0, 1}, es.ErrStale}, {[]es.Revision{7, 2}, nil}} {
+		if _, _, err := counters.Update(within(t), id, command(), es.At(step.at...), add(1)); !errors.Is(err, step.want) {
+			t.Errorf("at one of %d: got %v, want %v", step.at, err, step.want)
+		}
+	}
 	// It is looked at again when another writer came in between.
-	_, _, err := counters.Update(within(t), id, command(), es.At(2), func(counter) ([]added, error) {
+	_, _, err := counters.Update(within(t), id, command(), es.At(3), func(counter) ([]added, error) {
 		update(t, counters, id, 1)
 		return []added{{1}}, nil
 	})

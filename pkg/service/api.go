@@ -22,7 +22,7 @@ const (
 
 func (s *Service) newAPI() (chi.Router, huma.API) {
 	router := chi.NewRouter()
-	router.Use(limitBody, s.measure, withCause, s.recoverPanics, middleware.GetHead)
+	router.Use(limitBody, s.measure, withCause, s.recoverPanics, withConditions, middleware.GetHead)
 	router.NotFound(func(w http.ResponseWriter, r *http.Request) {
 		NewProblem(http.StatusNotFound, "not-found", "there is nothing at "+r.URL.Path).write(w)
 	})

@@ -45,7 +45,7 @@ func (q AfterQuery) asked() AfterQuery { return q }
 // until the projection has applied the event behind it, and is answered with 503
 // when it does not in time. Every answer, also that nothing was found, says in
 // the header Orderflow-Behind by how many seconds it may be behind what has
-// reached the service; only a request that is refused unread does not.
+// reached the service; only a request that is refused for its form may not.
 func Read[I interface{ asked() AfterQuery }, O any](
 	s *Service, shown Projection, path, summary string, handler func(context.Context, *I) (*O, error),
 ) {
@@ -68,7 +68,7 @@ func Read[I interface{ asked() AfterQuery }, O any](
 	for status, response := range operation.Responses {
 		text := "seconds, with three decimals: what had reached this service that long ago is shown, apart from events that wait for a person; unknown when that cannot be told yet"
 		if status == "default" {
-			text += "; absent when the request was refused unread"
+			text += "; may be absent when the request was refused for its form"
 		}
 		response.Headers = withHeader(response.Headers, behindHeader, text)
 	}

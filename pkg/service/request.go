@@ -5,9 +5,11 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -104,33 +106,90 @@ func traceOf(ctx context.Context) string {
 // ETag is the entity tag of a version.
 func ETag(version int64) string { return `"` + strconv.FormatInt(version, 10) + `"` }
 
-// Precondition reads an If-Match header: empty and * allow any version.
+// Match is which versions of a resource an If-Match header allows. The zero value
+// allows any.
+type Match struct {
+	versions   []int64
+	restricted bool
+}
+
+// Only allows these versions.
+func Only(versions ...int64) Match { return Match{versions, true} }
+
+// Allows reports whether a command may change the resource when it is at a
+// version.
+func (m Match) Allows(version int64) bool {
+	return !m.restricted || slices.Contains(m.versions, version)
+}
+
+// Precondition is [IfMatch] for an aggregate in the event store.
 func Precondition(ifMatch string) (es.Precondition, error) {
-	version, restricted, err := IfMatch(ifMatch)
-	if err != nil || !restricted {
+	match, err := IfMatch(ifMatch)
+	if err != nil || !match.restricted {
 		return es.Precondition{}, err
 	}
-	return es.At(es.Revision(version)), nil
+	revisions := make([]es.Revision, len(match.versions))
+	for i, version := range match.versions {
+		revisions[i] = es.Revision(version)
+	}
+	return es.At(revisions...), nil
 }
 
 // etagForm is what [ETag] writes.
 var etagForm = regexp.MustCompile(`^"(0|[1-9][0-9]{0,17})"$`)
 
-// IfMatch reads the version out of an If-Match header; restricted is false for
-// an empty one and for *. A tag that no version can have is stale, not wrong:
-// that goes for weak tags, which never match (RFC 9110, section 13.1.1), and for
-// a list, of which no resource here has more than one.
-func IfMatch(header string) (version int64, restricted bool, err error) {
+// IfMatch reads an If-Match header (RFC 9110, section 13.1.1): empty and * allow
+// any version, a list each version in it. A tag that no version can have is not
+// wrong and allows nothing; that goes for weak tags, which never match. A header
+// that allows nothing at all is refused as stale.
+func IfMatch(header string) (Match, error) {
 	header = strings.TrimSpace(header)
 	if header == "" || header == "*" {
-		return 0, false, nil
+		return Match{}, nil
 	}
-	tag := etagForm.FindStringSubmatch(header)
-	if tag == nil {
-		return 0, true, NewProblem(http.StatusPreconditionFailed, "stale", "If-Match is not the ETag of this resource")
+	match := Only()
+	for tag := range strings.SplitSeq(header, ",") {
+		if form := etagForm.FindStringSubmatch(strings.TrimSpace(tag)); form != nil {
+			version, err := strconv.ParseInt(form[1], 10, 64)
+			if err != nil {
+				return Match{}, fmt.Errorf("If-Match %s: %w", tag, err)
+			}
+			match.versions = append(match.versions, version)
+		}
 	}
-	version, err = strconv.ParseInt(tag[1], 10, 64)
-	return version, true, err
+	if len(match.versions) == 0 {
+		return match, NewProblem(http.StatusPreconditionFailed, "stale", "If-Match is not the ETag of this resource")
+	}
+	return match, nil
+}
+
+// withConditions reads If-Match as one list, on however many lines it came, and
+// refuses what asks for protection and gives nothing to protect by: an empty
+// If-Match, and an Idempotency-Key that is empty or not the only one. A client
+// whose variable was empty would change what it had not seen, or order twice.
+func withConditions(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		for _, name := range []string{"If-Match", "Idempotency-Key"} {
+			lines, given := r.Header[name]
+			switch value := strings.Join(lines, ", "); {
+			case !given:
+			case strings.Trim(value, ", \t") == "":
+				badHeader(name, "is empty").write(w)
+				return
+			case name == "Idempotency-Key" && len(lines) > 1:
+				badHeader(name, "is there more than once").write(w)
+				return
+			default:
+				r.Header.Set(name, value)
+			}
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func badHeader(name, message string) *Problem {
+	return NewProblem(http.StatusUnprocessableEntity, "invalid-request", "validation failed",
+		FieldError{Location: "header." + name, Message: message})
 }
 
 // PathID reads an id from a path. What is no id is nobody's.

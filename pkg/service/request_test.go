@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 	"pgregory.net/rapid"
 
@@ -64,29 +65,68 @@ func TestARequestTakesOverOrBeginsItsTrace(t *testing.T) {
 func TestIfMatchTakesWhatETagWrites(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		version := rapid.Int64Range(0, 1<<53).Draw(rt, "version")
-		got, restricted, err := service.IfMatch(service.ETag(version))
-		if got != version || !restricted || err != nil {
-			rt.Errorf("%d became %d, %v, %v", version, got, restricted, err)
+		match, err := service.IfMatch(service.ETag(version))
+		if err != nil || !match.Allows(version) || match.Allows(version+1) {
+			rt.Errorf("%d became %v, %v", version, match, err)
 		}
 	})
-	for header, c := range map[string]struct {
-		version    int64
-		restricted bool
-		stale      bool
-	}{
-		"": {0, false, false}, "  ": {0, false, false}, "*": {0, false, false}, ` "3" `: {3, true, false},
-		"3": {0, true, true}, `"-1"`: {0, true, true}, `"+3"`: {0, true, true}, `"03"`: {0, true, true}, `W/"3"`: {0, true, true},
-		`"abc"`: {0, true, true}, `"3`: {0, true, true}, `"1", "2"`: {0, true, true}, `""`: {0, true, true},
-		`"99999999999999999999"`: {0, true, true},
+	any := service.Match{}
+	for header, want := range map[string]service.Match{
+		"": any, "  ": any, "*": any, ` "3" `: service.Only(3), `"1", "2"`: service.Only(1, 2), `"1",W/"2",, "x" ,"7"`: service.Only(1, 7),
+		"3": service.Only(), `"-1"`: service.Only(), `"+3"`: service.Only(), `"03"`: service.Only(), `W/"3"`: service.Only(),
+		`"abc"`: service.Only(), `"3`: service.Only(), `""`: service.Only(), `"1 2"`: service.Only(), `*, "x"`: service.Only(),
+		`"99999999999999999999"`: service.Only(),
 	} {
-		version, restricted, err := service.IfMatch(header)
-		var p *service.Problem
-		if version != c.version || restricted != c.restricted || errors.As(err, &p) != c.stale || c.stale && p.Status != http.StatusPreconditionFailed {
-			t.Errorf("%q: %d, %v, %v", header, version, restricted, err)
+		match, err := service.IfMatch(header)
+		if diff := cmp.Diff(want, match, cmp.AllowUnexported(service.Match{})); diff != "" {
+			t.Errorf("%q: %s", header, diff)
 		}
-		if _, err := service.Precondition(header); (err != nil) != c.stale {
+		stale := cmp.Equal(want, service.Only(), cmp.AllowUnexported(service.Match{}))
+		var p *service.Problem
+		if errors.As(err, &p) != stale || stale && p.Status != http.StatusPreconditionFailed {
+			t.Errorf("%q: %v", header, err)
+		}
+		if _, err := service.Precondition(header); (err != nil) != stale {
 			t.Errorf("precondition %q: %v", header, err)
 		}
+	}
+}
+
+// Whoever names a header asks for what it protects from. Without a value there is
+// no such protection, and nothing is done.
+func TestAHeaderThatSaysNothingIsRefused(t *testing.T) {
+	w := newWorld(t)
+	type conditions struct {
+		IfMatch string `header:"If-Match"`
+		Key     string `header:"Idempotency-Key"`
+	}
+	taken := make(chan conditions, 1)
+	w.startReady(func(_ context.Context, svc *service.Service) {
+		service.Post(svc, "/changed", "Change it", func(_ context.Context, in *conditions) (*struct{}, error) {
+			taken <- *in
+			return nil, nil //nolint:nilnil // no body
+		})
+	})
+	for _, c := range []struct {
+		headers []string
+		field   string
+	}{
+		{[]string{"If-Match: "}, "header.If-Match: is empty"},
+		{[]string{"If-Match: , ,"}, "header.If-Match: is empty"},
+		{[]string{"Idempotency-Key:  "}, "header.Idempotency-Key: is empty"},
+		{[]string{"Idempotency-Key: a", "Idempotency-Key: b"}, "header.Idempotency-Key: is there more than once"},
+	} {
+		a := w.ask(http.MethodPost, "/changed", "", c.headers...)
+		if a.status != http.StatusUnprocessableEntity || fields(problem(t, a)) != c.field {
+			t.Errorf("%v: %d %s", c.headers, a.status, a.body)
+		}
+	}
+	if len(taken) > 0 {
+		t.Errorf("it was done with %+v", <-taken)
+	}
+	a := w.ask(http.MethodPost, "/changed", "", `If-Match: "1"`, `If-Match: "2"`, "Idempotency-Key: a")
+	if got := <-taken; a.status >= 300 || got != (conditions{`"1", "2"`, "a"}) {
+		t.Errorf("%d with %+v", a.status, got)
 	}
 }
 

@@ -161,12 +161,12 @@ func (w *world) askErr(method, path, body string, headers ...string) (answer, er
 	if err != nil {
 		return answer{}, err
 	}
-	if body != "" {
-		request.Header.Set("Content-Type", "application/json")
-	}
 	for _, header := range headers {
 		name, value, _ := strings.Cut(header, ": ")
-		request.Header.Set(name, value)
+		request.Header.Add(name, value)
+	}
+	if body != "" && request.Header.Get("Content-Type") == "" {
+		request.Header.Set("Content-Type", "application/json")
 	}
 	response, err := w.client.Do(request)
 	if err != nil {

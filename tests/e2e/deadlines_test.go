@@ -101,8 +101,9 @@ func racesAreCompensated(w *world) {
 	}
 	anna := w.Customer("Anna")
 	w.Product("tea", 450, "EUR")
-	packedInVain, gone := anna.Orders(line("tea", 1)), anna.Orders(line("tea", 2))
+	packedInVain, gone, refused := anna.Orders(line("tea", 1)), anna.Orders(line("tea", 2)), anna.Orders(line("tea", 3))
 	w.Packer().Sees(packedInVain, "pending")
+	w.Packer().Sees(refused, "pending")
 	w.Packer().Packs(gone)
 	gone.Becomes("packed")
 	w.Dispatcher().Sees(gone, "ready")
@@ -114,6 +115,8 @@ func racesAreCompensated(w *world) {
 	w.Packer().Packs(packedInVain)
 	gone.IsCancelled("changed my mind")
 	w.Dispatcher().Dispatches(gone)
+	refused.IsCancelled("changed my mind")
+	w.Packer().Rejects(refused, "out of stock")
 	if err := w.broker.start(); err != nil {
 		w.t.Fatal(err)
 	}
@@ -133,6 +136,15 @@ func racesAreCompensated(w *world) {
 		w.t.Errorf("nobody knows any more that it was cancelled: %+v", now)
 	}
 	w.crmShows(anna, gone, "dispatched")
+
+	// Both gave it up. The customer did so first, as far as the order knows, and is written to once.
+	refused.Ends("cancelled")
+	w.Packer().Sees(refused, "rejected")
+	w.crmHasWritten(refused, "order-cancelled", "order-confirmation")
+	w.theStreamHolds(refused, "order-placed", "order-cancelled")
+	if now := refused.Now(); now.CancelReason != "changed my mind" {
+		w.t.Errorf("cancelled because of %q", now.CancelReason)
+	}
 	w.AddsUp()
 }
 

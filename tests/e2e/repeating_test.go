@@ -117,6 +117,7 @@ func staleChangeIsRefused(w *world) {
 		{"customer", http.MethodPut, "/customers/" + anna.CustomerID + "/contact", map[string]string{"name": "B", "email": "b@example.com"}, stale},
 		{"customer", http.MethodPut, "/customers/" + anna.CustomerID + "/address", anna.Address, stale},
 		{"customer", http.MethodPost, "/customers/" + anna.CustomerID + "/deactivate", map[string]string{"reason": "no"}, stale},
+		{"customer", http.MethodPost, "/customers/" + anna.CustomerID + "/forget", nil, map[string]string{"If-Match": `W/"1"`}},
 		{"order", http.MethodPost, "/orders/" + o.OrderID + "/cancel", map[string]string{"reason": "no"}, map[string]string{"If-Match": `"7"`}},
 		{"order", http.MethodPost, "/orders/" + o.OrderID + "/cancel", map[string]string{"reason": "no"}, map[string]string{"If-Match": `"nonsense"`}},
 		{"catalog", http.MethodPut, "/products/" + w.sku("tea") + "/price", money{1, "EUR"}, map[string]string{"If-Match": `"7"`}},
@@ -139,10 +140,17 @@ func staleChangeIsRefused(w *world) {
 	a = w.call(request{
 		"customer", http.MethodPut, "/customers/" + anna.CustomerID + "/contact",
 		map[string]string{"name": "Anna B.", "email": "b@example.com"},
-		map[string]string{"If-Match": `"1"`},
+		map[string]string{"If-Match": `"9", "1"`},
 	})
 	if err := a.must(http.StatusOK); err != nil || a.header.Get("ETag") != `"2"` {
 		w.t.Errorf("a change of the current version: ETag %s, %v", a.header.Get("ETag"), err)
+	}
+	// Nobody asks for protection by a header without a value and gets none.
+	a = w.call(request{
+		"order", http.MethodPost, "/orders/" + o.OrderID + "/cancel", map[string]string{"reason": "no"}, map[string]string{"If-Match": ""},
+	})
+	if err := refusedWith(a, http.StatusUnprocessableEntity, "invalid-request", "header.If-Match"); err != nil {
+		w.t.Errorf("an empty If-Match: %v", err)
 	}
 }
 

@@ -112,9 +112,8 @@ func answer(sku, ifMatch string, do func(Precondition) (Product, error)) (*produ
 	if !skuForm.MatchString(sku) {
 		return nil, service.NotFound("product", sku)
 	}
-	var pre Precondition
-	var err error
-	if pre.Version, pre.Restricted, err = service.IfMatch(ifMatch); err != nil {
+	pre, err := service.IfMatch(ifMatch)
+	if err != nil {
 		return nil, err
 	}
 	product, err := do(pre)

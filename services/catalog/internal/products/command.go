@@ -8,6 +8,7 @@ import (
 
 	"orderflow/pkg/cause"
 	"orderflow/pkg/eventbus"
+	"orderflow/pkg/service"
 	"orderflow/pkg/sqldb"
 )
 
@@ -15,12 +16,9 @@ import (
 // seen.
 var ErrStale = errors.New("the product has changed")
 
-// Precondition restricts a command to one version of the product, as an If-Match
-// header does. The zero value allows any.
-type Precondition struct {
-	Version    int64
-	Restricted bool
-}
+// Precondition restricts a command to some versions of the product, as an
+// If-Match header does. The zero value allows any.
+type Precondition = service.Match
 
 // List lists a product, and announces it. An error ([ErrDuplicateSKU]) means that
 // nothing changed and nothing is announced.
@@ -36,7 +34,7 @@ func (s *Store) List(ctx context.Context, sku, name string, price Money) (Produc
 // announced.
 func (s *Store) Reprice(ctx context.Context, sku string, pre Precondition, price Money) (Product, error) {
 	return s.command(ctx, sku, announceRepriced, func(p Product, at time.Time) (Product, error) {
-		if p.Version >= 0 && pre.Restricted && pre.Version != p.Version {
+		if p.Version >= 0 && !pre.Allows(p.Version) {
 			return p, ErrStale
 		}
 		return p.Reprice(price, at)

@@ -118,9 +118,8 @@ func answer(orderID, ifMatch string, do func(Precondition) (Shipment, error)) (*
 	if _, err := service.PathID("shipment", orderID); err != nil {
 		return nil, err
 	}
-	var pre Precondition
-	var err error
-	if pre.Version, pre.Restricted, err = service.IfMatch(ifMatch); err != nil {
+	pre, err := service.IfMatch(ifMatch)
+	if err != nil {
 		return nil, err
 	}
 	shipment, err := do(pre)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"orderflow/pkg/cause"
+	"orderflow/pkg/service"
 	"orderflow/pkg/sqldb"
 )
 
@@ -14,12 +15,9 @@ import (
 // seen.
 var ErrStale = errors.New("the shipment has changed")
 
-// Precondition restricts a command to one version of the shipment, as an
+// Precondition restricts a command to some versions of the shipment, as an
 // If-Match header does. The zero value allows any.
-type Precondition struct {
-	Version    int64
-	Restricted bool
-}
+type Precondition = service.Match
 
 // Dispatch notes that a carrier has taken the order, and announces it: the new
 // row and its announcement are one transaction, so there is never one without
@@ -35,7 +33,7 @@ func (s *Store) Dispatch(ctx context.Context, orderID string, pre Precondition, 
 			switch {
 			case s.Status() == StatusUnknown:
 				return s, ErrUnknown
-			case pre.Restricted && pre.Version != s.Version:
+			case !pre.Allows(s.Version):
 				return s, ErrStale
 			}
 			return s.Dispatch(carrier, trackingNumber, at)

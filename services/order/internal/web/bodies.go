@@ -65,7 +65,7 @@ func orderAnswer(id string, o domain.Order, version es.Revision) *orderOutput {
 }
 
 type placeInput struct {
-	IdempotencyKey string `header:"Idempotency-Key" maxLength:"200" doc:"repeating a call with the same key gives the same order"`
+	IdempotencyKey string `header:"Idempotency-Key" maxLength:"200" doc:"repeating a call with the same key gives the same order; not empty, and one only"`
 	Body           placeBody
 }
 
@@ -92,7 +92,7 @@ type orderInput struct {
 
 type cancelInput struct {
 	OrderID string `path:"orderId"`
-	IfMatch string `header:"If-Match"`
+	IfMatch string `header:"If-Match" doc:"cancel this version only"`
 	Body    struct {
 		Reason string `json:"reason" minLength:"1" maxLength:"500" pattern:"^\\P{Cc}*[^\\p{Z}\\p{C}]\\P{Cc}*$" patternDescription:"printable text that is not blank" doc:"kept for ever and told to others, also when the customer is forgotten: nothing personal"`
 	}

@@ -117,9 +117,8 @@ func answer(orderID, ifMatch string, do func(Precondition) (Job, error)) (*jobOu
 	if _, err := service.PathID("job", orderID); err != nil {
 		return nil, err
 	}
-	var pre Precondition
-	var err error
-	if pre.Version, pre.Restricted, err = service.IfMatch(ifMatch); err != nil {
+	pre, err := service.IfMatch(ifMatch)
+	if err != nil {
 		return nil, err
 	}
 	job, err := do(pre)

@@ -8,18 +8,16 @@ import (
 
 	"orderflow/pkg/cause"
 	"orderflow/pkg/eventbus"
+	"orderflow/pkg/service"
 	"orderflow/pkg/sqldb"
 )
 
 // ErrStale says that the job has changed since the version the caller had seen.
 var ErrStale = errors.New("the job has changed")
 
-// Precondition restricts a command to one version of the job, as an If-Match
-// header does. The zero value allows any.
-type Precondition struct {
-	Version    int64
-	Restricted bool
-}
+// Precondition restricts a command to some versions of the job, as an
+// If-Match header does. The zero value allows any.
+type Precondition = service.Match
 
 // Pack notes that packedBy has packed the order, and announces it. It returns
 // the job as it is afterwards; an error (those of [Job.Pack], or [ErrStale])
@@ -50,7 +48,7 @@ func (s *Store) command(ctx context.Context, orderID string, pre Precondition,
 			switch {
 			case j.Status() == StatusUnknown:
 				return j, ErrUnknown
-			case pre.Restricted && pre.Version != j.Version:
+			case !pre.Allows(j.Version):
 				return j, ErrStale
 			}
 			return decide(j, at)

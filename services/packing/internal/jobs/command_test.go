@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"orderflow/pkg/cause"
+	"orderflow/pkg/service"
 	"orderflow/pkg/sqldb"
 	"orderflow/pkg/sqldb/sqldbtest"
 )
@@ -107,7 +108,7 @@ func TestWhatIsAnnouncedNamesItsCauseAndItsOrder(t *testing.T) {
 			ID: cause.NewID(), CorrelationID: "the packer's request", TraceParent: "00-1-2-01",
 			Request: "POST /jobs/x/pack", At: later.Add(123456 * time.Nanosecond),
 		}
-		job, err := w.Pack(cause.NewContext(t.Context(), c), orderID, Precondition{Version: 0, Restricted: true}, "Ada")
+		job, err := w.Pack(cause.NewContext(t.Context(), c), orderID, service.Only(0), "Ada")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -124,7 +125,7 @@ func TestWhatIsAnnouncedNamesItsCauseAndItsOrder(t *testing.T) {
 		if diff := cmp.Diff([]any{id, "request", c.ID.String(), c.TraceParent, int64(1)}, got); diff != "" {
 			t.Errorf("envelope (-want +got):\n%s", diff)
 		}
-		if _, err := w.Reject(t.Context(), orderID, Precondition{Version: 0, Restricted: true}, "no"); !errors.Is(err, ErrStale) {
+		if _, err := w.Reject(t.Context(), orderID, service.Only(0), "no"); !errors.Is(err, ErrStale) {
 			t.Errorf("a command on version 0: %v, want %v", err, ErrStale)
 		}
 	})

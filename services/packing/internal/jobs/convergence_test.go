@@ -159,8 +159,12 @@ func TestGoodsThatAreAskedBackAreReturnedOnceUnlessTheyAreGone(t *testing.T) {
 			for _, e := range w.announced(t, orderID) {
 				types = append(types, e.Type)
 			}
-			if diff := cmp.Diff(said, types); job.Status() != want || diff != "" {
-				rt.Fatalf("%s, want %s (-want +announced):\n%s", job.Status(), want, diff)
+			changes := int64(len(said)) // each of what is announced, and each fact that was heard, counts up by one
+			if changes++; gone {
+				changes++
+			}
+			if diff := cmp.Diff(said, types); job.Status() != want || job.Version != changes || diff != "" {
+				rt.Fatalf("%s at version %d, want %s at %d (-want +announced):\n%s", job.Status(), job.Version, want, changes, diff)
 			}
 		})
 	})
