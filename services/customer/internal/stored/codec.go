@@ -27,6 +27,10 @@ const (
 // an upcaster gets the data opened, and what it returns is never stored.
 var schemas = [...]es.Schema{{Type: Registered}, {Type: ContactChanged}, {Type: AddressChanged}, {Type: Deactivated}, {Type: Forgotten}}
 
+// Schemas is every version that was ever written, for a test to hold against
+// the goldens.
+func Schemas() es.Schemas { return schemas[:] }
+
 // Sealer encrypts and decrypts for one customer at a time; see package vault,
 // whose ErrForgotten it returns for a customer whose key was destroyed.
 type Sealer interface {
@@ -118,8 +122,7 @@ func (c Codec) seal(ctx context.Context, customer uuid.UUID, typ string, at time
 // Decode opens and reads every version ever written. What was sealed for a
 // customer who is forgotten by now reads as [domain.Erased] in every field.
 func (c Codec) Decode(ctx context.Context, r es.Recorded) ([]domain.Event, error) {
-	known := es.Schemas(schemas[:])
-	if err := known.Check(r); err != nil {
+	if err := Schemas().Check(r); err != nil {
 		return nil, err
 	}
 	opened, err := c.open(ctx, r)
@@ -127,7 +130,7 @@ func (c Codec) Decode(ctx context.Context, r es.Recorded) ([]domain.Event, error
 		return nil, fmt.Errorf("%s: %w", r.Type, err)
 	}
 	r.Data = opened
-	current, err := known.Upcast(r)
+	current, err := Schemas().Upcast(r)
 	if err != nil {
 		return nil, err
 	}
@@ -173,6 +176,9 @@ func decode(c es.Encoded) (domain.Event, error) {
 		return nil, err
 	}
 	at, personal := event.At, event.Personal
+	if at.IsZero() {
+		return nil, errors.New("its time is missing")
+	}
 	switch c.Type {
 	case Registered:
 		if personal.Contact == nil || personal.Address == nil {

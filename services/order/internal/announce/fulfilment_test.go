@@ -85,12 +85,12 @@ func TestTheOtherStepsOfAProcessAreNotAnnounced(t *testing.T) {
 	for _, name := range []fulfilment.Name{
 		fulfilment.Begun, fulfilment.Packed, fulfilment.Expired, fulfilment.Cancelled, fulfilment.Returned, fulfilment.Completed,
 	} {
-		announced, err := announce.Translate(t.Context(), stepped(t, 0, fulfilment.Event{Name: name, At: at}))
+		announced, err := announce.Translate(t.Context(), stepped(t, 0, fulfilment.Event{Name: name, State: fulfilment.StatePacking, At: at}))
 		if err != nil || len(announced) > 0 {
 			t.Errorf("%s: %v, %v", name, announced, err)
 		}
 	}
-	r := stepped(t, 0, fulfilment.Event{Name: fulfilment.Begun, At: at})
+	r := stepped(t, 0, fulfilment.Event{Name: fulfilment.Begun, State: fulfilment.StatePacking, At: at})
 	r.Metadata.Version = 9
 	if announced, err := announce.Translate(t.Context(), r); err == nil {
 		t.Errorf("of a version that is not known: %v", announced)

@@ -50,9 +50,13 @@ var schemas = [...]es.Schema{
 	{Type: string(Completed)},
 }
 
+// Schemas is every version that was ever written, for a test to hold against
+// the goldens.
+func Schemas() es.Schemas { return schemas[:] }
+
 // Decode reads every version ever written.
 func (Codec) Decode(_ context.Context, r es.Recorded) ([]Event, error) {
-	current, err := es.Schemas(schemas[:]).Upcast(r)
+	current, err := Schemas().Upcast(r)
 	if err != nil {
 		return nil, err
 	}
@@ -61,6 +65,9 @@ func (Codec) Decode(_ context.Context, r es.Recorded) ([]Event, error) {
 		var data eventV1
 		if err := json.Unmarshal(c.Data, &data); err != nil {
 			return nil, fmt.Errorf("%s version %d: %w", c.Type, c.Version, err)
+		}
+		if data.State == "" || data.At.IsZero() { // {} is JSON, too: a process that has not begun
+			return nil, fmt.Errorf("%s version %d: state or time missing", c.Type, c.Version)
 		}
 		events[i] = Event{
 			Name: Name(c.Type), State: data.State, Deadline: readDeadline(data.Deadline),

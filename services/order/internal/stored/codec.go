@@ -31,6 +31,10 @@ var schemas = [...]es.Schema{
 	{Type: Cancelled, Upcasters: []es.Upcaster{es.UpcastFrom(upcastCancelledV1)}},
 }
 
+// Schemas is every version that was ever written, for a test to hold against
+// the goldens.
+func Schemas() es.Schemas { return schemas[:] }
+
 type packedV1 struct {
 	PackedAt time.Time `json:"packedAt"`
 }
@@ -67,7 +71,7 @@ func encoded(typ string, version int, data any) (es.Encoded, error) {
 
 // Decode reads every version ever written: old ones are upcast first.
 func (Codec) Decode(_ context.Context, r es.Recorded) ([]domain.Event, error) {
-	current, err := es.Schemas(schemas[:]).Upcast(r)
+	current, err := Schemas().Upcast(r)
 	if err != nil {
 		return nil, err
 	}
@@ -80,32 +84,49 @@ func (Codec) Decode(_ context.Context, r es.Recorded) ([]domain.Event, error) {
 	return events, nil
 }
 
-// decode reads the newest version of an event.
+// decode reads the newest version of an event. JSON reads as anything: {} would
+// be an order by nobody at no time. So what every event of a type says has to be
+// there.
 func decode(c es.Encoded) (domain.Event, error) {
 	switch c.Type {
 	case Placed:
 		var data placedV2
-		err := json.Unmarshal(c.Data, &data)
+		err := read(c.Data, &data, &data.PlacedAt)
+		if err == nil && (data.CustomerID == "" || data.Currency == "" || len(data.Lines) == 0) {
+			err = errors.New("customer, currency or lines missing")
+		}
 		return data.event(), err
 	case Packed:
 		var data packedV1
-		err := json.Unmarshal(c.Data, &data)
+		err := read(c.Data, &data, &data.PackedAt)
 		return domain.Packed{At: data.PackedAt}, err
 	case Dispatched:
 		var data dispatchedV1
-		err := json.Unmarshal(c.Data, &data)
+		err := read(c.Data, &data, &data.DispatchedAt)
 		return domain.Dispatched{At: data.DispatchedAt}, err
 	case Rejected:
 		var data rejectedV1
-		err := json.Unmarshal(c.Data, &data)
+		err := read(c.Data, &data, &data.RejectedAt)
 		return domain.Rejected{Reason: data.Reason, At: data.RejectedAt}, err
 	case Cancelled:
 		var data cancelledV2
-		err := json.Unmarshal(c.Data, &data)
+		err := read(c.Data, &data, &data.CancelledAt)
+		if err == nil && (data.CustomerID == "" || data.By == "") {
+			err = errors.New("customer, or who cancelled it, missing")
+		}
 		return domain.Cancelled{
 			CustomerID: data.CustomerID, Reason: data.Reason, By: domain.Canceller(data.By), At: data.CancelledAt,
 		}, err
 	default:
 		return nil, errors.New("no event is stored as this")
 	}
+}
+
+// read reads data, of which at is the time that every event has.
+func read(text []byte, data any, at *time.Time) error {
+	err := json.Unmarshal(text, data)
+	if err == nil && at.IsZero() {
+		err = errors.New("its time is missing")
+	}
+	return err
 }

@@ -26,7 +26,7 @@ const (
 func TestTheStateOfASnapshotChangesWithItsVersionOnly(t *testing.T) {
 	var o domain.Order
 	for _, golden := range goldens {
-		for _, event := range golden.means {
+		for _, event := range golden.Means {
 			o = domain.Apply(o, event)
 		}
 	}
@@ -44,7 +44,7 @@ func TestTheStateOfASnapshotChangesWithItsVersionOnly(t *testing.T) {
 func TestNoFieldOfAnOrderIsLost(t *testing.T) {
 	var o domain.Order
 	for _, golden := range goldens {
-		for _, event := range golden.means {
+		for _, event := range golden.Means {
 			o = domain.Apply(o, event)
 		}
 	}
