@@ -109,7 +109,7 @@ COUNT ?= 1
 
 .PHONY: contracts-check
 contracts-check: ## Find what the contracts promised before and do not keep (BASE=commit; where this change left the trunk)
-	@scripts/contracts.sh $(BASE)
+	@go run ./scripts/contracts $(if $(BASE),--base $(BASE))
 
 .PHONY: contracts-record
 contracts-record: ## Record what the contracts have grown by; refuses any other change
