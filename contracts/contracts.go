@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-//go:embed *.schema.json samples readers.json
+//go:embed *.schema.json samples readers.json retired.json
 var files embed.FS
 
 const suffix = ".schema.json"
@@ -112,16 +112,30 @@ func Samples(typ string) (map[string][]byte, error) {
 }
 
 // Readers lists the services that read events of a type, as readers.json has it;
-// none when nobody does, or when there is no such type. A type may be retired when
-// nobody reads it any more.
+// none when nobody does, or when there is no such type.
 func Readers(typ string) []string {
-	text, err := files.ReadFile("readers.json")
-	if err != nil {
-		panic(err) // it is embedded
-	}
 	var readers map[string][]string
-	if err := json.Unmarshal(text, &readers); err != nil {
-		panic(fmt.Errorf("readers.json: %w", err)) // the same
-	}
+	list("readers.json", &readers)
 	return readers[typ]
+}
+
+// Retired reports whether a type is no longer published, as retired.json has it,
+// which says for each such type since which day nobody reads it. Its schema and
+// samples stay: events of it are in backups, exports and queues.
+func Retired(typ string) bool {
+	var since map[string]string
+	list("retired.json", &since)
+	_, ok := since[typ]
+	return ok
+}
+
+// list reads an embedded list.
+func list(name string, into any) {
+	text, err := files.ReadFile(name)
+	if err == nil {
+		err = json.Unmarshal(text, into)
+	}
+	if err != nil {
+		panic(fmt.Errorf("%s: %w", name, err)) // a test would have found it
+	}
 }

@@ -93,8 +93,11 @@ func TestTheReadersAreTheOnesOfTheTable(t *testing.T) {
 			owner, publisher = whole, fmt.Sprintf("%s (%s)", whole, owner)
 		}
 		who := strings.Join(readers, ", ")
-		if who == "" {
-			who = "nobody any more"
+		switch {
+		case contracts.Retired(typ):
+			who = "nobody any more; retired"
+		case who == "":
+			who = "nobody"
 		}
 		if row := fmt.Sprintf("| `%s` | %s | %s |", typ, publisher, who); !strings.Contains(string(readme), row) {
 			t.Errorf("the table has no row %s", row)
@@ -102,6 +105,31 @@ func TestTheReadersAreTheOnesOfTheTable(t *testing.T) {
 		for _, service := range append(readers, owner) {
 			if _, err := os.Stat(filepath.Join("..", "services", service)); err != nil {
 				t.Errorf("%s: %v", typ, err)
+			}
+		}
+	}
+}
+
+// A line for a type that is misspelt, or none for one that there is, would look
+// as if nobody read it.
+func TestTheListsAreOfTheTypesThatThereAre(t *testing.T) {
+	for name, all := range map[string]bool{"readers.json": true, "retired.json": false} {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var lines map[string]any
+		if err := json.Unmarshal(text, &lines); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		for typ := range lines {
+			if !slices.Contains(contracts.Types(), typ) {
+				t.Errorf("%s has %s, which has no contract", name, typ)
+			}
+		}
+		for _, typ := range contracts.Types() {
+			if _, ok := lines[typ]; all && !ok {
+				t.Errorf("%s has no line for %s: [] says that nobody reads it", name, typ)
 			}
 		}
 	}

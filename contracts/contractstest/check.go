@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -133,6 +134,39 @@ func Reads(t testing.TB, service string, patterns []string) []eventbus.Event {
 		}
 	}
 	return samples
+}
+
+// Publishes marks the test as failed when an event breaks its contract, and when
+// the events are not one or more of each type that a source has to publish: all
+// that the contracts say it does, and are not retired. A type that somebody reads
+// is never retired (make contracts-check).
+func Publishes(t testing.TB, source string, events []eventbus.Event) {
+	t.Helper()
+	var published []string
+	for _, e := range events {
+		Valid(t, e)
+		published = append(published, e.Type)
+	}
+	for _, fault := range publishing(source, published, contracts.Retired) {
+		t.Error(fault)
+	}
+}
+
+func publishing(source string, published []string, retired func(typ string) bool) (faults []string) {
+	for _, typ := range contracts.Types() {
+		said := slices.Contains(published, typ)
+		switch {
+		case contracts.Source(typ) != source: // somebody else's; an event of it is not valid
+		case retired(typ) && said:
+			faults = append(faults, fmt.Sprintf("%s is retired, and %s publishes it", typ, source))
+		case !retired(typ) && !said && len(contracts.Readers(typ)) > 0:
+			faults = append(faults, fmt.Sprintf("%s no longer publishes %s, which %s still reads: first every reader leaves (docs/versions.md, When v1 may be retired)",
+				source, typ, strings.Join(contracts.Readers(typ), ", ")))
+		case !retired(typ) && !said:
+			faults = append(faults, fmt.Sprintf("%s does not publish %s, which contracts/retired.json does not say is retired", source, typ))
+		}
+	}
+	return faults
 }
 
 // Samples returns the samples of a type, in the order of their names. It ends

@@ -213,6 +213,37 @@ func TestReadsFailsTheTestOfAReaderThatIsNotOnTheList(t *testing.T) {
 	}
 }
 
+// A type may disappear only when the lists say so, and they say so only when
+// nobody reads it.
+func TestPublishesFailsTheTestOfAPublisherThatStopsTooEarly(t *testing.T) {
+	const source, v1, v2 = "/orderflow/order", "order.events.placed.v1", "order.events.placed.v2"
+	all := []string{v1, v2, "order.events.cancelled.v1"}
+	for what, test := range map[string]struct {
+		published []string
+		retired   string
+		fault     string
+	}{
+		"everything":                   {all, "", ""},
+		"without v1, which is read":    {all[1:], "", "/orderflow/order no longer publishes order.events.placed.v1, which packing, crm, reporting still reads"},
+		"without v1, which is retired": {all[1:], v1, ""},
+		"v1 although it is retired":    {all, v1, "order.events.placed.v1 is retired, and /orderflow/order publishes it"},
+	} {
+		faults := contractstest.Publishing(source, test.published, func(typ string) bool { return typ == test.retired })
+		if test.fault == "" && len(faults) > 0 || test.fault != "" && (len(faults) != 1 || !strings.HasPrefix(faults[0], test.fault)) {
+			t.Errorf("%s: %q, want %q", what, faults, test.fault)
+		}
+	}
+	recorder := &failures{TB: t}
+	contractstest.Publishes(recorder, "/orderflow/dispatch", contractstest.Samples(t, "dispatch.events.dispatched.v1"))
+	if recorder.count != 0 {
+		t.Errorf("%d failures of a publisher of what it should", recorder.count)
+	}
+	contractstest.Publishes(recorder, "/orderflow/dispatch", nil)
+	if recorder.count != 1 {
+		t.Errorf("%d failures of a publisher of nothing, want 1", recorder.count)
+	}
+}
+
 type failures struct {
 	testing.TB
 
@@ -220,6 +251,7 @@ type failures struct {
 }
 
 func (f *failures) Errorf(string, ...any) { f.count++ }
+func (f *failures) Error(...any)          { f.count++ }
 
 func with(t *testing.T, e eventbus.Event, data map[string]any) eventbus.Event {
 	t.Helper()

@@ -70,6 +70,23 @@ func TestADelayOfAnUnknownStageIsNotAnnounced(t *testing.T) {
 	}
 }
 
+func TestProcessesSayWhatTheContractsSayTheyDo(t *testing.T) {
+	late := fulfilment.Event{
+		Name: fulfilment.Delayed, State: fulfilment.StatePackingLate, CustomerID: customer, At: at,
+		Missed: fulfilment.Deadline{Kind: fulfilment.PackOverdue, DueAt: at},
+	}
+	inVain := fulfilment.Event{Name: fulfilment.ReturnRequested, State: fulfilment.StateReturning, Reason: "zu spät", At: at}
+	var all []eventbus.Event
+	for _, event := range []fulfilment.Event{late, inVain} {
+		announced, err := announce.Translate(t.Context(), stepped(t, 1, event))
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, announced...)
+	}
+	contractstest.Publishes(t, announce.FulfilmentSource, all)
+}
+
 func TestAProcessAsksForGoodsBack(t *testing.T) {
 	announced, err := announce.Translate(t.Context(), stepped(t, 2, fulfilment.Event{
 		Name: fulfilment.ReturnRequested, State: fulfilment.StateReturning, Reason: "zu spät", At: at,

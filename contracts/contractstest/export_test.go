@@ -1,0 +1,4 @@
+package contractstest
+
+// Publishing is what Publishes finds out from the types of events.
+var Publishing = publishing
