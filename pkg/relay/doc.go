@@ -43,10 +43,11 @@
 //	an event cannot be announced    it is parked, and the later ones go on
 //
 // An event cannot be announced when its metadata is unreadable, Translate
-// refuses it or panics, or the bus refuses what it became. It is parked with its
-// position and the reason ([Relay.DeadLetters], [Relay.ParkedCount]);
-// [Relay.Redrive] tries it again, [Relay.Discard] gives it up. Errors of
-// Translate that pass by themselves are for [Config.Temporary] to recognise.
+// refuses it, panics, or gives two announcements the same id, or the bus refuses
+// what it became. It is parked with its position and the reason
+// ([Relay.DeadLetters], [Relay.ParkedCount]); [Relay.Redrive] tries it again,
+// [Relay.Discard] gives it up. Errors of Translate that pass by themselves are
+// for [Config.Temporary] to recognise.
 //
 // What to watch. [Relay.Stalled] grows while the active relay is behind the log
 // and does not get any further, or fails again and again, also between two

@@ -63,6 +63,23 @@ func TestAnEventThatCannotBeAnnouncedIsParkedAndTheOthersGoOn(t *testing.T) {
 	})
 }
 
+// An old event that means several today could come to be announced twice in one
+// type: under one id, consumers would take the second for a repetition.
+func TestTwoAnnouncementsThatShareAnIDAreNotTakenForOne(t *testing.T) {
+	w := newWorld(t, sqldbtest.SQLite(t))
+	w.commit(order(1), "placed", "twins", "packed")
+	r := w.relay(w.db)
+	defer w.run(r)()
+	w.caughtUp()
+	if diff := cmp.Diff([]string{"1@0 placed", "1@2 packed"}, w.bus.published()); diff != "" {
+		t.Error(diff)
+	}
+	parked := w.deadLetters(r)
+	if len(parked) != 1 || parked[0].Revision != 1 || !strings.Contains(parked[0].Reason, "two announcements of type order.events.twin.v1 share the id") {
+		t.Errorf("parked %s", dump(parked))
+	}
+}
+
 func TestATemporaryErrorStopsAndParksNothing(t *testing.T) {
 	sqldbtest.Each(t, func(t *testing.T, db sqldb.DB) {
 		w := newWorld(t, db)

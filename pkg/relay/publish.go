@@ -67,8 +67,9 @@ func refused(err error) bool {
 	return errors.Is(err, eventbus.ErrInvalidEvent) || errors.Is(err, eventbus.ErrUnroutable)
 }
 
-// translate calls the service's function. A panic or an event that no bus would
-// take is an error like any other: the event is at fault, not its neighbours.
+// translate calls the service's function. A panic, an event that no bus would
+// take and two under one id are errors like any other: the event is at fault, not
+// its neighbours.
 func (r *Relay) translate(ctx context.Context, recorded es.Recorded) (events []eventbus.Event, err error) {
 	if recorded.Unreadable != nil {
 		return nil, recorded.Unreadable
@@ -82,10 +83,15 @@ func (r *Relay) translate(ctx context.Context, recorded es.Recorded) (events []e
 	if err != nil {
 		return nil, err
 	}
+	ids := make(map[string]bool, len(events))
 	for _, event := range events {
 		if err := event.Validate(); err != nil {
 			return nil, err
 		}
+		if ids[event.ID] { // consumers would take it for a repetition of the other
+			return nil, fmt.Errorf("two announcements of type %s share the id %s", event.Type, event.ID)
+		}
+		ids[event.ID] = true
 	}
 	return events, nil
 }

@@ -97,6 +97,8 @@ func (w *world) translate(_ context.Context, r es.Recorded) ([]eventbus.Event, e
 		return nil, nil
 	case "double":
 		return []eventbus.Event{event("order.events.first.v1"), event("order.events.second.v1")}, nil
+	case "twins":
+		return []eventbus.Event{event("order.events.twin.v1"), event("order.events.twin.v1")}, nil
 	case "broken":
 		return nil, errBroken
 	case "panicky":
