@@ -262,7 +262,7 @@ func (s *snapshotter[S]) look(ctx context.Context, stream string) (found[S], boo
 		return f, false // of the program before this one
 	}
 	s.silent.Store(false)
-	state, err := s.Codec.DecodeState(snapshot.State)
+	state, err := guarding(s.Codec.DecodeState, snapshot.State)
 	if err != nil {
 		s.Log.WarnContext(ctx, "snapshot is taken anew", "stream", stream, "error", fmt.Errorf("%w: %w", ErrDamagedSnapshot, err))
 		return f, false
@@ -277,7 +277,7 @@ func (r *Repository[S, E]) take(ctx context.Context, stream string, f found[S]) 
 	if s == nil || f.keep || len(f.ids) < s.Every || s.saving.Swap(true) {
 		return
 	}
-	state, err := s.Codec.EncodeState(f.state)
+	state, err := guarding(s.Codec.EncodeState, f.state)
 	if err != nil {
 		s.saving.Store(false)
 		s.tellUnencodable.Do(func() { s.Log.ErrorContext(ctx, "no snapshot can be taken", "stream", stream, "error", err) })
@@ -298,4 +298,15 @@ func (r *Repository[S, E]) take(ctx context.Context, stream string, f found[S]) 
 			s.Log.WarnContext(patient, "snapshot not saved", "stream", stream, "error", err)
 		}
 	}()
+}
+
+// guarding recovers from a panic of a codec: a snapshot is nothing that a
+// command or a load may fail for.
+func guarding[From, To any](translate func(From) (To, error), from From) (to To, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v", p)
+		}
+	}()
+	return translate(from)
 }

@@ -3,6 +3,7 @@ package snapshot_test
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -311,6 +312,55 @@ func TestAStateThatCannotBeEncodedFailsNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.taken(t, id, 2*every)
+}
+
+// awkward panics where it should return an error, when it is told to.
+type awkward struct {
+	states
+	encoding, decoding bool
+}
+
+func (a awkward) EncodeState(s tally) ([]byte, error) {
+	if a.encoding {
+		panic("no such field to encode")
+	}
+	return a.states.EncodeState(s)
+}
+
+func (a awkward) DecodeState(data []byte) (tally, error) {
+	if a.decoding {
+		panic("no such field to decode")
+	}
+	return a.states.DecodeState(data)
+}
+
+// A command that is committed is not failed by what was to make the next one
+// faster, nor a load by what it does not need.
+func TestACodecThatPanicsFailsNothing(t *testing.T) {
+	w := newWorld(t, sqldbtest.SQLite(t))
+	id := cause.NewID()
+	w.fill(t, id, 2*every)
+	program := func(a awkward) *repository {
+		a.states = states{1}
+		return w.plain.WithSnapshots(es.Snapshots[tally]{Store: w.table, Codec: a, Every: every, Log: slog.New(slog.NewTextHandler(w.log, nil))})
+	}
+	encoding, decoding := program(awkward{encoding: true}), program(awkward{decoding: true})
+	w.agree(t, encoding, id)
+	if _, at, err := encoding.Update(within(t), id, command(), es.Precondition{}, add(1)); err != nil || at != 2*every {
+		t.Errorf("a command: at %d, %v", at, err)
+	}
+	if n := w.log.count("panic: no such field to encode"); n != 1 {
+		t.Errorf("told %d times:\n%s", n, w.log)
+	}
+	w.agree(t, program(awkward{}), id)
+	w.taken(t, id, 2*every)
+	w.agree(t, decoding, id)
+	if _, at, err := decoding.Update(within(t), id, command(), es.Precondition{}, add(1)); err != nil || at != 2*every+1 {
+		t.Errorf("a command: at %d, %v", at, err)
+	}
+	if n := w.log.count("panic: no such field to decode"); n == 0 {
+		t.Errorf("nothing was told:\n%s", w.log)
+	}
 }
 
 func TestWritersWithSnapshotsOverwriteNothing(t *testing.T) {
