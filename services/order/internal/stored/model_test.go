@@ -11,7 +11,9 @@ import (
 
 	"orderflow/pkg/cause"
 	"orderflow/pkg/es"
+	"orderflow/pkg/es/snapshot"
 	"orderflow/pkg/esdbserver/esdbservertest"
+	"orderflow/pkg/sqldb/sqldbtest"
 	"orderflow/services/order/internal/domain"
 	"orderflow/services/order/internal/stored"
 )
@@ -23,9 +25,11 @@ type orders = es.Repository[domain.Order, domain.Event]
 type machine struct {
 	t      *testing.T
 	server *esdbservertest.Server
-	orders *orders
-	id     uuid.UUID
-	clock  time.Time
+	table  *snapshot.Table
+	// plain knows no snapshots; orders takes one at every second event, or is plain.
+	plain, orders *orders
+	id            uuid.UUID
+	clock         time.Time
 
 	want     domain.Order
 	revision es.Revision
@@ -40,7 +44,12 @@ func (m *machine) connect() {
 		m.t.Fatal(err)
 	}
 	m.t.Cleanup(client.Close)
-	m.orders = es.NewRepository(client, "order", stored.Codec{}, domain.Apply)
+	m.plain = es.NewRepository(client, "order", stored.Codec{}, domain.Apply)
+	m.orders = m.plain
+}
+
+func (m *machine) useSnapshots() {
+	m.orders = m.plain.WithSnapshots(es.Snapshots[domain.Order]{Store: m.table, Codec: stored.States{}, Every: 2})
 }
 
 // do sends a command. refused is the rule that must say no, changes whether
@@ -170,13 +179,18 @@ func (m *machine) stale(t *rapid.T) {
 }
 
 // Whatever is done to an order, in any sequence, with commands repeated and
-// connections replaced: every command is answered as the rules say, and the
+// connections replaced, by programs with snapshots and without: every command is answered as the rules say, and the
 // stream, replayed, gives the order that the commands returned.
 func TestAnOrderInTheEventStoreIsWhatTheModelSays(t *testing.T) {
 	server := esdbservertest.New(t)
+	db := sqldbtest.SQLite(t)
+	if err := snapshot.Migrate(t.Context(), db); err != nil {
+		t.Fatal(err)
+	}
+	used := 0
 	rapid.Check(t, func(rt *rapid.T) {
 		m := &machine{
-			t: t, server: server, id: cause.NewID(), revision: es.NoStream,
+			t: t, server: server, table: snapshot.New(db), id: cause.NewID(), revision: es.NoStream,
 			clock: time.Date(2026, 3, 14, 15, 9, 26, 535897932, time.UTC), last: func(*rapid.T) {},
 		}
 		m.connect()
@@ -184,6 +198,7 @@ func TestAnOrderInTheEventStoreIsWhatTheModelSays(t *testing.T) {
 			"place": m.place, "pack": m.pack, "dispatch": m.dispatch, "reject": m.reject, "cancel": m.cancel, "stale": m.stale,
 			"again":     func(t *rapid.T) { m.last(t) },
 			"reconnect": func(*rapid.T) { m.connect() },
+			"snapshots": func(*rapid.T) { m.useSnapshots() },
 			"": func(t *rapid.T) {
 				got, revision, err := m.orders.Load(m.t.Context(), m.id)
 				if errors.Is(err, es.ErrNotFound) && !m.placed() {
@@ -193,7 +208,18 @@ func TestAnOrderInTheEventStoreIsWhatTheModelSays(t *testing.T) {
 					t.Fatalf("at revision %d, want %d: %v", revision, m.revision, err)
 				}
 				m.same(t, "what the stream says", got)
+				replayed, _, err := m.plain.Load(m.t.Context(), m.id)
+				if err != nil {
+					t.Fatal(err)
+				}
+				m.same(t, "what the stream says, replayed", replayed)
 			},
 		})
+		if _, err := m.table.Load(t.Context(), es.StreamName("order", m.id)); err == nil {
+			used++
+		}
 	})
+	if used == 0 {
+		t.Error("no order has had a snapshot")
+	}
 }
