@@ -49,3 +49,21 @@ func Count(t testing.TB, db sqldb.Querier, sql string, args ...any) int {
 	}
 	return n
 }
+
+// Statistics has PostgreSQL look at the values in the tables of db, as it does by
+// itself every now and then, and returns what it keeps of them for its planner:
+// copies of values, as text, that outlive the rows. SQLite keeps none.
+func Statistics(t testing.TB, db sqldb.DB) string {
+	t.Helper()
+	if db.Dialect() != sqldb.Postgres {
+		return ""
+	}
+	Exec(t, db, `ANALYZE`)
+	var kept string
+	err := db.QueryRow(t.Context(), `SELECT COALESCE(string_agg(CAST(s AS TEXT), ' '), '') FROM pg_stats s WHERE schemaname = current_schema()`).
+		Scan(&kept)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return kept
+}

@@ -21,7 +21,8 @@ import (
 var ErrForgotten = errors.New("the customer is forgotten")
 
 // ErrNoKey says that the customer has no key although nobody destroyed it: the
-// database lost it, or is another one. Nothing may be made of that.
+// database lost it, has only a piece of it, or is another one. Nothing may be made
+// of that.
 var ErrNoKey = errors.New("no key for this customer, who was never forgotten")
 
 // ErrUnavailable says that the key cannot be had at the moment: the database
@@ -166,10 +167,14 @@ func (v *Vault) read(ctx context.Context, q sqldb.Querier, customer uuid.UUID) (
 	switch {
 	case errors.Is(err, sqldb.ErrNoRows):
 		return nil, ErrNoKey
-	case err == nil && forgottenAt > 0:
+	case err != nil:
+		return nil, err
+	case forgottenAt > 0:
 		return nil, ErrForgotten
+	case len(key) != keySize:
+		return nil, fmt.Errorf("%w: of %d bytes it has %d", ErrNoKey, keySize, len(key))
 	}
-	return key, err
+	return key, nil
 }
 
 // create makes a key; when another process was faster, its key is the one, or

@@ -3,8 +3,10 @@ package vault_test
 import (
 	"bytes"
 	"encoding/base64"
+	"encoding/hex"
 	"errors"
 	"os"
+	"strings"
 	"sync"
 	"testing"
 
@@ -248,6 +250,47 @@ func TestAKeyIsNotDestroyedInADatabaseThatIsAway(t *testing.T) {
 		db.Cut(false)
 		if text, err := v.Open(t.Context(), ann, place, sealed); err != nil || string(text) != "Ann Doe" {
 			t.Errorf("afterwards: %q, %v", text, err)
+		}
+	})
+}
+
+// TestNoStatisticsKeepAKey has PostgreSQL look at the keys, of which it would keep
+// a hundred for its planner, for as long as nothing makes it look again.
+func TestNoStatisticsKeepAKey(t *testing.T) {
+	each(t, func(t *testing.T, db sqldb.DB) {
+		v := vault.New(db)
+		for n := range 20 {
+			seal(t, v, uuid.NewSHA1(ann, []byte{byte(n)}), place, "Ann Doe")
+		}
+		rows, err := db.Query(t.Context(), `SELECT secret FROM customer_key`)
+		if err != nil {
+			t.Fatal(err)
+		}
+		keys, err := sqldb.Collect(rows, func(r sqldb.Row) (key []byte, err error) { return key, r.Scan(&key) })
+		if err != nil {
+			t.Fatal(err)
+		}
+		kept := sqldbtest.Statistics(t, db)
+		for _, key := range keys {
+			if strings.Contains(kept, hex.EncodeToString(key)) {
+				t.Fatalf("a key is kept: %s", kept)
+			}
+		}
+	})
+}
+
+// TestAKeyThatIsDamagedIsNoKey leaves the stump of a key.
+func TestAKeyThatIsDamagedIsNoKey(t *testing.T) {
+	each(t, func(t *testing.T, db sqldb.DB) {
+		sealed := seal(t, vault.New(db), ann, place, "Ann Doe")
+		for _, stump := range [][]byte{{}, {1, 2, 3}, make([]byte, 16)} {
+			sqldbtest.Exec(t, db, `UPDATE customer_key SET secret = $1`, stump)
+			if text, err := vault.New(db).Open(t.Context(), ann, place, sealed); !errors.Is(err, vault.ErrNoKey) {
+				t.Errorf("%d bytes opened it as %q, %v", len(stump), text, err)
+			}
+			if _, err := vault.New(db).Seal(t.Context(), ann, place, []byte("Ann")); !errors.Is(err, vault.ErrNoKey) {
+				t.Errorf("%d bytes have sealed: %v", len(stump), err)
+			}
 		}
 	})
 }
