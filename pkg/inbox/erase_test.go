@@ -2,12 +2,15 @@ package inbox_test
 
 import (
 	"context"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -16,6 +19,8 @@ import (
 	"orderflow/pkg/sqldb"
 	"orderflow/pkg/sqldb/sqldbtest"
 )
+
+const forgotten = "order.events.forgotten.v1"
 
 // about is an event that says something personal, and whose handler quotes it.
 func about(typ, subject, id, says string) eventbus.Event {
@@ -27,13 +32,18 @@ func about(typ, subject, id, says string) eventbus.Event {
 // erasing is a consumer whose handler of one type erases.
 func erasing(t *testing.T, db sqldb.DB) *world {
 	w := newWorld(t, db, inbox.Options{
-		Poll: quick.Poll, BaseDelay: quick.BaseDelay, MaxDelay: quick.MaxDelay, MaxAttempts: quick.MaxAttempts, Personal: "order.events.",
+		Poll: quick.Poll, BaseDelay: quick.BaseDelay, MaxDelay: quick.MaxDelay, MaxAttempts: quick.MaxAttempts,
+		Personal: "order.events.", Forgotten: forgotten,
 	})
-	inbox.On(w.in, "order.events.forgotten.v1", func(_ context.Context, tx sqldb.Tx, e eventbus.Event, _ payload) error {
+	erasesWhen(w, forgotten)
+	return w
+}
+
+func erasesWhen(w *world, typ string) {
+	inbox.On(w.in, typ, func(_ context.Context, tx sqldb.Tx, e eventbus.Event, _ payload) error {
 		w.in.Erase(tx, e.Subject)
 		return nil
 	})
-	return w
 }
 
 func quoting(says string) error { return inbox.Park(errors.New("cannot use " + says)) }
@@ -70,7 +80,7 @@ func TestNothingOfAnErasedSubjectStaysParked(t *testing.T) {
 		if all := everything(t, db); strings.Count(all, "Quist") < 4 {
 			t.Fatalf("not what is to be erased: %s", all)
 		}
-		w.handle(t, event("order.events.forgotten.v1", "ann", "forget"))
+		w.handle(t, event(forgotten, "ann", "forget"))
 		if all := everything(t, db); strings.Contains(all, "Quist") || !strings.Contains(all, "Bob") {
 			t.Errorf("afterwards: %s", all)
 		}
@@ -104,6 +114,76 @@ func TestNothingOfAnErasedSubjectStaysParked(t *testing.T) {
 	})
 }
 
+// TestNobodyWaitsForWhatIsHeldToBeForgotten has delays of an hour: what is held is
+// tried once more when the event behind it says that its subject is forgotten, and
+// not again and again before.
+func TestNobodyWaitsForWhatIsHeldToBeForgotten(t *testing.T) {
+	sqldbtest.Each(t, func(t *testing.T, db sqldb.DB) {
+		w := newWorld(t, db, inbox.Options{
+			Poll: quick.Poll, BaseDelay: time.Hour, MaxDelay: time.Hour, Personal: "order.events.", Forgotten: forgotten,
+		})
+		erasesWhen(w, forgotten)
+		w.when("never", always(errors.New("not now, Quist")))
+		w.when("twice", times(1, errors.New("not now, Quist")))
+		w.when("other", always(errors.New("not now, Bob")))
+		w.run(t)
+		w.handle(t, about(placed, "ann", "twice", "Quist"), about(placed, "ann", "never", "Quist"), about(placed, "bob", "other", "Bob"))
+		w.handle(t, about(placed, "ann", "behind", "Quist"), event(forgotten, "ann", "forget"), about(placed, "ann", "after", "Quist"))
+		sqldbtest.Eventually(t, "only what is others' is held", func() bool { held, parked := w.backlog(t); return held == 1 && parked == 0 })
+		if diff := cmp.Diff([]string{"twice", "behind", "after"}, w.effects(t, "ann")); diff != "" {
+			t.Error(diff)
+		}
+		if all := everything(t, db); strings.Contains(all, "Quist") || !strings.Contains(all, "Bob") {
+			t.Errorf("afterwards: %s", all)
+		}
+		if w.called("other") != 1 || w.called("never") != 1 {
+			t.Errorf("tried %d and %d times", w.called("other"), w.called("never"))
+		}
+	})
+}
+
+// TestNoReasonOutlivesAnErasedSubject has events come late that are handled, or
+// given up by a person, after attempts whose reasons quote them.
+func TestNoReasonOutlivesAnErasedSubject(t *testing.T) {
+	sqldbtest.Each(t, func(t *testing.T, db sqldb.DB) {
+		w := erasing(t, db)
+		w.handle(t, event(forgotten, "ann", "forget"))
+		w.when("late", times(1, errors.New("not now, Quist")))
+		w.when("given up", always(errors.New("not now, Quist")))
+		w.handle(t, about(placed, "ann", "late", "Quist"))
+		stop := w.run(t)
+		w.waitNoneHeld(t, 0)
+		stop()
+		w.handle(t, about(placed, "ann", "given up", "Quist"))
+		if err := w.in.Discard(t.Context(), "given up"); err != nil {
+			t.Fatal(err)
+		}
+		if all := everything(t, db); strings.Contains(all, "Quist") {
+			t.Errorf("afterwards: %s", all)
+		}
+	})
+}
+
+// TestNoStatisticsKeepWhatAnInboxHolds has PostgreSQL look at what is held.
+func TestNoStatisticsKeepWhatAnInboxHolds(t *testing.T) {
+	sqldbtest.Each(t, func(t *testing.T, db sqldb.DB) {
+		w := erasing(t, db)
+		for n := range 9 {
+			id := fmt.Sprint("e", n)
+			w.when(id, times(1, quoting("Quist "+id)))
+			w.handle(t, about(placed, "ann", id, "Quist "+id))
+		}
+		for n := range 4 {
+			if err := w.in.Discard(t.Context(), fmt.Sprint("e", n)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if kept := sqldbtest.Statistics(t, db); strings.Contains(kept, "Quist") || strings.Contains(kept, hex.EncodeToString([]byte("Quist"))) {
+			t.Errorf("kept: %s", kept)
+		}
+	})
+}
+
 // TestErasedBytesAreInNoFile also has an event come late, which passes through
 // and leaves its bytes behind once more.
 func TestErasedBytesAreInNoFile(t *testing.T) {
@@ -115,7 +195,7 @@ func TestErasedBytesAreInNoFile(t *testing.T) {
 	t.Cleanup(db.Close)
 	w := erasing(t, db)
 	w.when("parked", always(quoting("Quist")))
-	w.handle(t, about(placed, "ann", "parked", "Quist"), event("order.events.forgotten.v1", "ann", "forget"))
+	w.handle(t, about(placed, "ann", "parked", "Quist"), event(forgotten, "ann", "forget"))
 	if !inFiles(t, path, "Quist") {
 		t.Fatal("looked in the wrong place: no file has it")
 	}
@@ -155,7 +235,7 @@ func TestErasedBytesAreInNoFile(t *testing.T) {
 func TestScrubbingThatFailsIsDue(t *testing.T) {
 	db := sqldbtest.SQLite(t)
 	w := erasing(t, db)
-	w.handle(t, event("order.events.forgotten.v1", "ann", "forget"))
+	w.handle(t, event(forgotten, "ann", "forget"))
 	busFails := errors.New("bus fails")
 	if err := w.in.Scrub(t.Context(), func(context.Context) error { return busFails }); !errors.Is(err, busFails) {
 		t.Errorf("ended with %v", err)

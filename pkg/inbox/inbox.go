@@ -58,6 +58,11 @@ type Options struct {
 	// Personal is the prefix of the types whose subject is somebody who may be
 	// forgotten, such as "customer.events."; see [Inbox.Erase].
 	Personal string
+	// Forgotten is the type of the event that says that its subject is forgotten,
+	// such as "customer.events.forgotten.v1", whose handler calls [Inbox.Erase].
+	// Where earlier events of the subject are held, it does not wait behind them
+	// for as long as they may be tried: each is tried once more, at once.
+	Forgotten string
 	// Outage recognises errors of handlers that mean "what I need does not
 	// work at the moment", such as an event store that does not answer. They
 	// count no attempt; the consumer pauses.

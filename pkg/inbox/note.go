@@ -27,6 +27,9 @@ func (in *Inbox) note(tx sqldb.Tx, items []item) {
 // noteOne writes an inbox row that has a longer story.
 func (in *Inbox) noteOne(tx sqldb.Tx, i item, attempts int, outcome, reason string) {
 	insert(tx, inboxRow(in.consumer, i, time.Now(), attempts, outcome, reason))
+	if reason != "" {
+		in.eraseReason(tx, i.event)
+	}
 }
 
 // insert writes an inbox row. Another process on the same SQLite file may have
@@ -117,8 +120,11 @@ func (in *Inbox) hold(ctx context.Context, tx sqldb.Tx, rows []aside) error {
 	}
 	var parked []item
 	for _, row := range rows {
-		if row.status == statusParked {
+		switch {
+		case row.status == statusParked:
 			parked = append(parked, row.item)
+		case row.event.Type == in.options.Forgotten:
+			in.hurry(tx, row.event)
 		}
 	}
 	for _, subject := range subjects(parked) {

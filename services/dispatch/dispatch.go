@@ -22,7 +22,7 @@ func Run(ctx context.Context, host service.Host) error {
 		return err
 	}
 	out := svc.Outbox(db, bus)
-	in := inbox.New(db, "dispatch", svc.Log, inbox.Options{Personal: "customer.events."})
+	in := inbox.New(db, "dispatch", svc.Log, inbox.Options{Personal: "customer.events.", Forgotten: "customer.events.forgotten.v1"})
 	store := shipments.New(db, out)
 	store.Listen(in)
 

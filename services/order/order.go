@@ -64,7 +64,7 @@ func Run(ctx context.Context, host service.Host) error {
 	svc.RebuildModel(db, listing.Model(store, svc.Log, svc.MigrateBeside(migrations, sqldb.MigrateLease)), "")
 
 	in := inbox.New(db, "order", svc.Log, inbox.Options{
-		Personal: "customer.events.",
+		Personal: "customer.events.", Forgotten: "customer.events.forgotten.v1",
 		Outage:   func(err error) bool { return errors.Is(err, es.ErrUnavailable) },
 	})
 	manager := fulfilment.New(fulfilment.Config{
