@@ -75,14 +75,17 @@ func (in *Inbox) disturbed(tx sqldb.Tx, subjects []string) {
 	}
 }
 
+// IsPersonal reports whether events of a type tell of somebody who may be
+// forgotten ([Options.Personal]).
+func (in *Inbox) IsPersonal(typ string) bool {
+	return in.options.Personal != "" && strings.HasPrefix(typ, in.options.Personal)
+}
+
 // personal lists the subjects of items that tell of somebody.
 func (in *Inbox) personal(items []item) []string {
-	if in.options.Personal == "" {
-		return nil
-	}
 	var told []item
 	for _, it := range items {
-		if strings.HasPrefix(it.event.Type, in.options.Personal) {
+		if in.IsPersonal(it.event.Type) {
 			told = append(told, it)
 		}
 	}

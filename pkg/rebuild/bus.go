@@ -58,20 +58,32 @@ func (f *busFeed) queue() eventbus.Queue {
 	return eventbus.Queue{Name: f.consumer + QueueSuffix, Patterns: f.in.Patterns(), BatchSize: batchSize}
 }
 
-// Run consumes the queue. From when that is bound, nothing is missed.
+// dead is the queue of what the broker gave up on its way to the new model.
+func (f *busFeed) dead() eventbus.Queue {
+	return eventbus.Queue{Name: f.queue().Name + eventbus.DeadSuffix}
+}
+
+// Run consumes the queue. From when that is bound, nothing is missed. Who is
+// forgotten meanwhile is forgotten here as well.
 func (f *busFeed) Run(ctx context.Context, filling func()) error {
-	subscription, err := f.bus.Subscribe(ctx, f.queue(), f.handle)
-	if err != nil {
-		return err
+	for _, consumed := range []struct {
+		queue  eventbus.Queue
+		handle eventbus.Handler
+	}{{f.queue(), f.handle}, {f.dead(), f.in.HandleDead}} {
+		subscription, err := f.bus.Subscribe(ctx, consumed.queue, consumed.handle)
+		if err != nil {
+			return err
+		}
+		defer func() {
+			stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopWithin)
+			defer cancel()
+			_ = subscription.Close(stop) // what it had is delivered again
+		}()
 	}
-	defer func() {
-		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopWithin)
-		defer cancel()
-		_ = subscription.Close(stop) // what it had is delivered again
-	}()
 	filling()
 	loops, ctx := errgroup.WithContext(ctx)
-	for _, loop := range append(f.also, f.in.Run) {
+	scrub := func(ctx context.Context) error { return f.in.Scrub(ctx, f.bus.Scrub) }
+	for _, loop := range append(slices.Clone(f.also), f.in.Run, scrub) {
 		loops.Go(func() error {
 			err := loop(ctx)
 			if err == nil && ctx.Err() == nil {
@@ -114,8 +126,20 @@ func (f *busFeed) Remove(ctx context.Context) error {
 	if errors.Is(err, eventbus.ErrNoQueue) {
 		return nil
 	}
+	// The dead letters first: a queue goes with those only if there are none.
+	if err := f.unsubscribe(ctx, f.dead()); err != nil {
+		return err
+	}
+	if left, err := f.bus.Depth(ctx, f.dead().Name); err != nil || left > 0 {
+		return errors.Join(fmt.Errorf("%d events are left in %s", left, f.dead().Name), err)
+	}
+	return f.unsubscribe(ctx, f.queue())
+}
+
+// unsubscribe removes a queue, or empties one that belongs to the bus.
+func (f *busFeed) unsubscribe(ctx context.Context, queue eventbus.Queue) error {
 	nothing := func(ctx context.Context, _ []eventbus.Delivery) error { <-ctx.Done(); return ctx.Err() }
-	subscription, err := f.bus.Subscribe(ctx, f.queue(), nothing)
+	subscription, err := f.bus.Subscribe(ctx, queue, nothing)
 	if err != nil {
 		return err
 	}
@@ -303,17 +327,22 @@ func without(all, others []known) (left []known) {
 	return left
 }
 
-// Refused lists the parked events, and those that no history has.
+// Refused lists the parked events, and those that no history has. Why one was
+// parked may quote it, and what is listed here is kept: of an event that tells of
+// somebody the reason is left out.
 func (f *busFeed) Refused(ctx context.Context, limit int) ([]Difference, error) {
-	rows, err := f.db.Query(ctx, `SELECT type, subject, reason FROM inbox_held WHERE consumer = $1 AND status = 'parked' ORDER BY seq LIMIT $2`,
+	rows, err := f.db.Query(ctx, `SELECT id, type, subject, reason FROM inbox_held WHERE consumer = $1 AND status = 'parked' ORDER BY seq LIMIT $2`,
 		f.consumer, limit)
 	if err != nil {
 		return nil, fmt.Errorf("what the new model could not take in: %w", err)
 	}
 	refused, err := sqldb.Collect(rows, func(row sqldb.Row) (d Difference, err error) {
-		var typ, reason string
-		err = row.Scan(&typ, &d.Key, &reason)
+		var id, typ, reason string
+		err = row.Scan(&id, &typ, &d.Key, &reason)
 		d.Table, d.What = "inbox", "the new model could not take in "+typ+": "+reason
+		if f.in.IsPersonal(typ) {
+			d.What = "the new model could not take in " + typ + " " + id + "; the log says why"
+		}
 		return d, err
 	})
 	for _, m := range f.missing {

@@ -156,7 +156,7 @@ func merge(ctx context.Context, live, beside sqldb.Querier, dialect sqldb.Dialec
 			differ(other.key, "is missing in the live model")
 			other.taken = true
 		default:
-			if what := changed(rows.Columns, one.values, other.values); what != "" {
+			if what := changed(rows, one.values, other.values); what != "" {
 				differ(one.key, what)
 			}
 			one.taken, other.taken = true, true
@@ -165,10 +165,14 @@ func merge(ctx context.Context, live, beside sqldb.Querier, dialect sqldb.Dialec
 	return differing, count, errors.Join(one.err, other.err)
 }
 
-func changed(columns, live, should []string) string {
+func changed(rows Rows, live, should []string) string {
 	var what []string
-	for i, column := range columns {
-		if live[i] != should[i] {
+	for i, column := range rows.Columns {
+		switch {
+		case live[i] == should[i]:
+		case slices.Contains(rows.Personal, column):
+			what = append(what, column+" is not what it should be")
+		default:
 			what = append(what, fmt.Sprintf("%s is %.200q, and should be %.200q", column, live[i], should[i]))
 		}
 	}

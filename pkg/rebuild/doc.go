@@ -41,6 +41,13 @@
 // for a million of them, readers do not. An event that only the new model had
 // is handled once more on it, which guarantee 5 makes harmless.
 //
+// # Somebody is forgotten meanwhile
+//
+// The new model hears of it as the live one does, and its place is scrubbed as
+// the live database is. What is kept of a comparison names the columns that tell
+// of somebody ([Rows.Personal]) and not what is in them, and of an event that
+// could not be taken in that it was (inbox.Options.Personal), and not why.
+//
 // # What must not be rebuilt
 //
 // Tables that hold what people decided, or what was done in the world (a mail

@@ -29,6 +29,9 @@ type Rows struct {
 	Table   string
 	Key     string // the id of what the row is about: the subject of its events
 	Columns []string
+	// Personal are those of the Columns that tell of somebody who may be forgotten:
+	// a difference says which of them is not the same, and not what is in it.
+	Personal []string
 }
 
 // Feed fills a new model.

@@ -152,9 +152,15 @@ func (w *world) run(r *rebuild.Rebuild) (stop func()) {
 // say says something to the whole system, and remembers it.
 func (w *world) say(subject, word string, n int) {
 	w.t.Helper()
+	w.tell(fmt.Sprintf("%s-%s-%d", subject, word, n), "test.events.said.v1", subject, fmt.Sprintf(`{"word":%q,"n":%d}`, word, n))
+}
+
+// tell has an event happen.
+func (w *world) tell(id, typ, subject, data string) {
+	w.t.Helper()
 	e := eventbus.Event{
-		ID: fmt.Sprintf("%s-%s-%d", subject, word, n), Source: "/orderflow/test", Type: "test.events.said.v1", Subject: subject, Sequence: int64(n),
-		Time: time.Now().UTC(), Data: fmt.Appendf(nil, `{"word":%q,"n":%d}`, word, n), CorrelationID: "c", CausationID: "c",
+		ID: id, Source: "/orderflow/test", Type: typ, Subject: subject, Sequence: 1,
+		Time: time.Now().UTC(), Data: []byte(data), CorrelationID: "c", CausationID: "c",
 	}
 	if err := w.bus.Publish(context.Background(), e); err != nil {
 		w.t.Error(err)

@@ -21,14 +21,15 @@ func Model(bus eventbus.Bus, log *slog.Logger, migrate func(context.Context, sql
 		Compare: []rebuild.Rows{
 			{Table: "customer", Key: "customer_id", Columns: []string{
 				"registered_at", "name", "email", "contact_sequence", "address", "address_sequence", "deactivated_at", "deactivation_reason", "last_sequence",
-			}},
+				"forgotten_at",
+			}, Personal: []string{"name", "email", "address", "deactivation_reason"}},
 			{Table: "customer_order", Key: "order_id", Columns: []string{
 				"customer_id", "placed_at", "total_amount", "total_currency", "lines", "packed_at", "dispatched_at", "carrier", "tracking_number",
 				"cancelled_at", "cancelled_by", "cancel_reason", "order_sequence",
 			}},
 		},
 		Feed: func(db sqldb.DB) rebuild.Feed {
-			in := inbox.New(db, "crm", log, inbox.Options{})
+			in := inbox.New(db, "crm", log, inbox.Options{Personal: "customer.events.", Forgotten: customerForgotten})
 			New(db, false).Listen(in)
 			return rebuild.FromBus(bus, "crm", in, db)
 		},

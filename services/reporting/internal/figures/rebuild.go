@@ -27,7 +27,7 @@ func (s *Store) Model(bus eventbus.Bus, log *slog.Logger, migrate func(context.C
 		},
 		Feed: func(db sqldb.DB) rebuild.Feed {
 			beside := New(db)
-			in := inbox.New(db, "reporting", log, inbox.Options{})
+			in := inbox.New(db, "reporting", log, inbox.Options{Personal: "customer.events.", Forgotten: customerForgotten})
 			beside.Listen(in)
 			return rebuild.FromBus(bus, "reporting", in, db, beside.KeepTotals)
 		},

@@ -1,0 +1,3 @@
+-- +goose Up
+-- What was found before may quote what is in a column that tells of somebody.
+UPDATE rebuild SET differences = '[]';
