@@ -50,7 +50,10 @@ func Run(ctx context.Context, host service.Host) error {
 	svc.ReplayHistory(db, bus, announcer.History())
 	svc.Loop("forgetting", forgetting.New(db, store, bus, keys, announcer).Run)
 
-	api := &web.API{Customers: customers, Keys: keys, Announced: announcer.Newest}
+	api := &web.API{
+		Customers: customers, Forgetting: es.NewRepository(store, "customer", codec.Forgetting(), domain.Apply),
+		Keys: keys, Announced: announcer.Newest,
+	}
 	api.Register(svc)
 	svc.ServeTrace(service.TraceRelay(announcer))
 	svc.ServeLedger() // it keeps streams, and no read model that could lag behind them

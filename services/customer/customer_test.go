@@ -1,7 +1,10 @@
 package customer_test
 
 import (
+	"bytes"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -336,5 +339,78 @@ func TestKeysThatAreAwayAreNoKeysThatAreGone(t *testing.T) {
 	})
 	if !strings.Contains(w.Log(), "who was never forgotten") {
 		t.Error("the log does not say why")
+	}
+}
+
+// TestTheKeyIsInNoFileBeforeAnythingIsAnnounced keeps the relay from getting any
+// further, as a bus does that is away for a week: whoever has the files then must
+// not be able to read who was forgotten.
+func TestTheKeyIsInNoFileBeforeAnythingIsAnnounced(t *testing.T) {
+	w := start(t)
+	id := w.registered()
+	w.Hears("customer.events.created.v1", id)
+	db, err := sqldb.Open(t.Context(), w.database)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(db.Close)
+	for _, change := range []string{"INSERT", "UPDATE"} {
+		sqldbtest.Exec(t, db, `CREATE TRIGGER no_`+change+` BEFORE `+change+` ON relay_checkpoint BEGIN SELECT RAISE(ABORT, 'stuck'); END`)
+	}
+	var key []byte
+	if err := db.QueryRow(t.Context(), `SELECT secret FROM customer_key WHERE customer_id = $1`, id).Scan(&key); err != nil {
+		t.Fatal(err)
+	}
+	kept := func() (files []string) {
+		all, err := filepath.Glob(strings.TrimPrefix(w.database, "sqlite://") + "*")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range all {
+			if content, err := os.ReadFile(file); err == nil && bytes.Contains(content, key) {
+				files = append(files, file)
+			}
+		}
+		return files
+	}
+	if len(kept()) == 0 {
+		t.Fatal("looked in the wrong place: no file has the key")
+	}
+	w.Call("POST", "/customers/"+id+"/forget", nil).Want(http.StatusOK)
+	sqldbtest.Eventually(t, "no file has the key", func() bool { return len(kept()) == 0 })
+	sqldbtest.Eventually(t, "copies are to be looked for, when all is announced", func() bool {
+		return sqldbtest.Count(t, db, `SELECT count(*) FROM forgetting WHERE sweeps = 0`) == 1
+	})
+}
+
+// TestOneWhoseKeyIsLostCanBeForgotten loses one key and damages another: others
+// have copies in the clear, which must not be out of reach for that.
+func TestOneWhoseKeyIsLostCanBeForgotten(t *testing.T) {
+	w := start(t)
+	db, err := sqldb.Open(t.Context(), w.database)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(db.Close)
+	for how, statement := range map[string]string{
+		"lost":    `DELETE FROM customer_key WHERE customer_id = $1`,
+		"cut off": `UPDATE customer_key SET secret = substr(secret, 1, 7) WHERE customer_id = $1`,
+		"another": `UPDATE customer_key SET secret = randomblob(32) WHERE customer_id = $1`,
+	} {
+		id := w.registered()
+		w.Hears("customer.events.created.v1", id)
+		sqldbtest.Exec(t, db, statement, id)
+		sqldbtest.Eventually(t, how+": cannot be read", func() bool { return w.Get("/customers/"+id).Status == http.StatusInternalServerError })
+		w.Call("PUT", "/customers/"+id+"/address", delft()).Refused(http.StatusInternalServerError, "internal")
+		w.Call("POST", "/customers/"+id+"/forget", nil, "If-Match", `"7"`).Refused(412, "stale")
+		for range 2 {
+			if a := w.Call("POST", "/customers/"+id+"/forget", nil).Want(http.StatusOK); a.Text("status") != "forgotten" {
+				t.Errorf("%s: %s", how, a.Body)
+			}
+		}
+		if a := w.Get("/customers/" + id).Want(http.StatusOK); a.Text("name") != "forgotten" {
+			t.Errorf("%s: read as %s", how, a.Body)
+		}
+		contractstest.Valid(t, w.Hears("customer.events.forgotten.v1", id))
 	}
 }

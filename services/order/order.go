@@ -65,7 +65,7 @@ func Run(ctx context.Context, host service.Host) error {
 
 	in := inbox.New(db, "order", svc.Log, inbox.Options{
 		Personal: "customer.events.", Forgotten: "customer.events.forgotten.v1",
-		Outage:   func(err error) bool { return errors.Is(err, es.ErrUnavailable) },
+		Outage: func(err error) bool { return errors.Is(err, es.ErrUnavailable) },
 	})
 	manager := fulfilment.New(fulfilment.Config{
 		DB: db, Store: store, Orders: orders, Settings: waits, Log: svc.Log, Unheard: in.Unsettled,

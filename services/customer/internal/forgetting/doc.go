@@ -8,6 +8,9 @@
 //	the log is followed                whoever died before it did: destroyed here, and noted in forgetting
 //	   │
 //	   ▼
+//	its bytes are in no file any more
+//	   │
+//	   ▼
 //	the relay has announced it         what it announced before, in the clear, is on the bus by then
 //	   │
 //	   ▼

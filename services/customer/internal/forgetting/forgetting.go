@@ -99,9 +99,9 @@ func (f *Forgetting) note(ctx context.Context, epoch int64, batch es.Batch) erro
 		}
 		for _, recorded := range batch.Events {
 			if recorded.Type == stored.Forgotten {
-				tx.Queue(`INSERT INTO forgetting (customer_id, position, sweeps, due_at) VALUES ($1, $2, 0, 0)
-					ON CONFLICT (customer_id) DO UPDATE SET sweeps = 0, due_at = 0`,
-					recorded.AggregateID().String(), int64(recorded.Position)) //nolint:gosec // below 2^63
+				tx.Queue(`INSERT INTO forgetting (customer_id, position, sweeps, due_at) VALUES ($1, $2, $3, 0)
+					ON CONFLICT (customer_id) DO UPDATE SET sweeps = excluded.sweeps, due_at = 0`,
+					recorded.AggregateID().String(), int64(recorded.Position), keyOnly) //nolint:gosec // below 2^63
 			}
 		}
 		tx.Queue(`INSERT INTO forgetting_checkpoint (name, position) VALUES ($1, $2)
@@ -117,5 +117,10 @@ func (f *Forgetting) note(ctx context.Context, epoch int64, batch es.Batch) erro
 // forgotten is a customer of whom copies may still lie about.
 type forgotten struct {
 	id     uuid.UUID
-	sweeps int
+	sweeps int // how often copies were looked for, or keyOnly
 }
+
+// keyOnly stands in the place of a number of sweeps while the bytes of the
+// customer's key may still be in the files of the database. To make these
+// unreadable nothing needs to be announced before.
+const keyOnly = -1

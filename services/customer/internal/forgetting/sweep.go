@@ -26,17 +26,8 @@ func (f *Forgetting) sweep(ctx context.Context, epoch int64) error {
 	ticker := time.NewTicker(sweepPoll)
 	defer ticker.Stop()
 	for {
-		due, err := f.due(ctx)
-		if err != nil {
+		if err := f.look(ctx, epoch); err != nil {
 			return err
-		}
-		if len(due) > 0 {
-			if err := f.erase(ctx, due); err != nil {
-				return err
-			}
-			if err := f.done(ctx, epoch, due); err != nil {
-				return err
-			}
 		}
 		select {
 		case <-ticker.C:
@@ -46,14 +37,38 @@ func (f *Forgetting) sweep(ctx context.Context, epoch int64) error {
 	}
 }
 
-// due are the customers whose forgetting is announced and whose time has come.
-func (f *Forgetting) due(ctx context.Context) ([]forgotten, error) {
+// look does what is due. Keys come first: a bus that is away is in the way of
+// copies only.
+func (f *Forgetting) look(ctx context.Context, epoch int64) error {
+	keys, err := f.due(ctx, `sweeps = $2`, keyOnly)
+	if err != nil {
+		return err
+	}
+	if len(keys) > 0 {
+		if err := f.db.Scrub(ctx); err != nil {
+			return err
+		}
+		if err := f.done(ctx, epoch, keys); err != nil {
+			return err
+		}
+	}
 	announced, err := f.relay.Announced(ctx)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	rows, err := f.db.Query(ctx, `SELECT customer_id, sweeps FROM forgetting WHERE due_at <= $1 AND position <= $2`,
-		sqldb.Micros(time.Now()), int64(announced)) //nolint:gosec // below 2^63
+	copied, err := f.due(ctx, `sweeps >= 0 AND position <= $2`, int64(announced)) //nolint:gosec // below 2^63
+	if err != nil || len(copied) == 0 {
+		return err
+	}
+	if err := f.erase(ctx, copied); err != nil {
+		return err
+	}
+	return f.done(ctx, epoch, copied)
+}
+
+// due are the customers whose time has come, among those that which selects.
+func (f *Forgetting) due(ctx context.Context, which string, arg int64) ([]forgotten, error) {
+	rows, err := f.db.Query(ctx, `SELECT customer_id, sweeps FROM forgetting WHERE due_at <= $1 AND `+which, sqldb.Micros(time.Now()), arg)
 	if err != nil {
 		return nil, fmt.Errorf("who is forgotten: %w", err)
 	}
@@ -109,7 +124,8 @@ func about(customers []forgotten) func(eventbus.Delivery) bool {
 	}
 }
 
-// done notes that copies were looked for.
+// done notes that what was due is done, unless the log has told of the customer
+// anew meanwhile.
 func (f *Forgetting) done(ctx context.Context, epoch int64, customers []forgotten) error {
 	err := f.db.Update(ctx, func(tx sqldb.Tx) error {
 		if err := sqldb.Fence(ctx, tx, name, epoch); err != nil {
@@ -117,10 +133,10 @@ func (f *Forgetting) done(ctx context.Context, epoch int64, customers []forgotte
 		}
 		for _, c := range customers {
 			if sweeps := c.sweeps + 1; sweeps < len(sweepAfter) {
-				tx.Queue(`UPDATE forgetting SET sweeps = $2, due_at = $3 WHERE customer_id = $1`,
-					c.id.String(), sweeps, sqldb.Micros(time.Now().Add(sweepAfter[sweeps])))
+				tx.Queue(`UPDATE forgetting SET sweeps = $2, due_at = $3 WHERE customer_id = $1 AND sweeps = $4`,
+					c.id.String(), sweeps, sqldb.Micros(time.Now().Add(sweepAfter[sweeps])), c.sweeps)
 			} else {
-				tx.Queue(`DELETE FROM forgetting WHERE customer_id = $1`, c.id.String())
+				tx.Queue(`DELETE FROM forgetting WHERE customer_id = $1 AND sweeps = $2`, c.id.String(), c.sweeps)
 			}
 		}
 		return nil

@@ -106,6 +106,22 @@ func (c Codec) Encode(ctx context.Context, customer uuid.UUID, event domain.Even
 	}
 }
 
+// Forgetting returns the codec for the one decision that asks nobody who they
+// are: what can never be opened, since its key is lost or it is damaged, reads as
+// of one who is forgotten. So they can be, and others erase what they know. Keys
+// that cannot be read at the moment are an error as ever.
+func (c Codec) Forgetting() Codec { return Codec{Sealer: resigned{c.Sealer}} }
+
+type resigned struct{ Sealer }
+
+func (r resigned) Open(ctx context.Context, customer uuid.UUID, place, sealed string) ([]byte, error) {
+	text, err := r.Sealer.Open(ctx, customer, place, sealed)
+	if errors.Is(err, vault.ErrNoKey) || errors.Is(err, vault.ErrDamaged) {
+		err = fmt.Errorf("%w: %w", vault.ErrForgotten, err)
+	}
+	return text, err
+}
+
 func (c Codec) seal(ctx context.Context, customer uuid.UUID, typ string, at time.Time, personal personalV1) (es.Encoded, error) {
 	text, err := json.Marshal(personal)
 	if err != nil {

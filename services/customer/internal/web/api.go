@@ -19,7 +19,10 @@ import (
 // API answers the requests.
 type API struct {
 	Customers *es.Repository[domain.Customer, domain.Event]
-	Keys      *vault.Vault
+	// Forgetting is the same customers for the decision to forget one, for which
+	// nothing about them need be readable.
+	Forgetting *es.Repository[domain.Customer, domain.Event]
+	Keys       *vault.Vault
 	// Announced finds the last announcement of a stream.
 	Announced func(ctx context.Context, stream string) (position.Position, error)
 }
@@ -87,9 +90,10 @@ func (a *API) deactivate(ctx context.Context, in *deactivateInput) (*commandOutp
 // forget commits that the customer is forgotten, and then destroys the key. When
 // it fails in between, the log has it, and package forgetting goes on from there;
 // the same call made again does so at once. A key that cannot be destroyed now is
-// no success: the answer 200 says that it is gone.
+// no success: the answer 200 says that it is gone. One that is lost already keeps
+// nobody from being forgotten: others have copies.
 func (a *API) forget(ctx context.Context, in *forgetInput) (*commandOutput, error) {
-	answer, err := a.change(ctx, in.CustomerID, in.IfMatch, func(c domain.Customer, now time.Time) ([]domain.Event, error) {
+	answer, err := a.changeIn(ctx, a.Forgetting, in.CustomerID, in.IfMatch, func(c domain.Customer, now time.Time) ([]domain.Event, error) {
 		return c.Forget(now)
 	})
 	if err != nil {
@@ -109,6 +113,13 @@ func (a *API) forget(ctx context.Context, in *forgetInput) (*commandOutput, erro
 func (a *API) change(
 	ctx context.Context, customerID, ifMatch string, decide func(domain.Customer, time.Time) ([]domain.Event, error),
 ) (*commandOutput, error) {
+	return a.changeIn(ctx, a.Customers, customerID, ifMatch, decide)
+}
+
+func (a *API) changeIn(
+	ctx context.Context, customers *es.Repository[domain.Customer, domain.Event], customerID, ifMatch string,
+	decide func(domain.Customer, time.Time) ([]domain.Event, error),
+) (*commandOutput, error) {
 	id, err := service.PathID("customer", customerID)
 	if err != nil {
 		return nil, err
@@ -118,7 +129,7 @@ func (a *API) change(
 		return nil, err
 	}
 	c := cause.FromContext(ctx)
-	state, version, err := a.Customers.Update(ctx, id, c, precondition, func(customer domain.Customer) ([]domain.Event, error) {
+	state, version, err := customers.Update(ctx, id, c, precondition, func(customer domain.Customer) ([]domain.Event, error) {
 		return decide(customer, c.At)
 	})
 	if err != nil {
