@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"orderflow/pkg/eventbus"
@@ -26,9 +27,11 @@ type person struct {
 }
 
 // forgottenIsNowhere has somebody leave traces in every service, copies that a
-// person has to look at and copies that nobody has asked for, forgets them, and
-// searches all there is. And once more after a restart, when an old event has come
-// again.
+// person has to look at, copies that nobody has asked for, and a read model that is
+// being made anew. It forgets them, kills everything with the answer in its hands,
+// and searches all there is. And once more after a restart, when an old event has
+// come again, a service was added that is told everything, and the new read model
+// is in its place.
 func forgottenIsNowhere(w *world) {
 	p := w.somebodyUnmistakable()
 	w.Product("tea", 450, "EUR")
@@ -59,6 +62,16 @@ func forgottenIsNowhere(w *world) {
 		}
 		return errors.Join(err, failed)
 	})
+	w.aStrangerSays("customer.events.contact_changed.v1", p.CustomerID, `{"name":"Xanthippe Quistenborg","email":"q@unmistakable.example"}`)
+	w.Eventually("crm shows what no history has", func() error {
+		story, err := fetch[struct{ Name string }](w, "crm", "/customers/"+p.CustomerID)
+		if err == nil && story.Name != "Xanthippe Quistenborg" {
+			err = fmt.Errorf("crm shows %+v", story)
+		}
+		return err
+	})
+	w.rebuilds("crm", "check", "differs")
+	w.analyzes()
 	found, err := w.search(p)
 	if err != nil || len(found) < len(p.traces) {
 		w.t.Fatalf("looked in the wrong places, or she has left too few traces: %v\n%s", err, strings.Join(found, "\n"))
@@ -67,18 +80,101 @@ func forgottenIsNowhere(w *world) {
 	for range 2 { // doing so twice changes nothing
 		p.changes(request{"customer", http.MethodPost, "/customers/" + p.CustomerID + "/forget", nil, nil})
 	}
+	w.kill()
+	w.start(w.t)
 	w.isNowhere(p)
 	w.isShownAsForgotten(p, sent, waiting)
 
 	w.stop(w.t)
-	w.system.start(w.t)
+	w.start(w.t)
 	w.isShownAsForgotten(p, sent, waiting)
 	old := w.aStrangerSays("customer.events.created.v1", p.CustomerID, p.created())
 	for _, reader := range []string{"order", "dispatch", "crm", "reporting"} {
 		w.Eventually(reader+" has heard the old event", func() error { return w.hasHandled(reader, old) })
 	}
 	w.isNowhere(p)
+	w.newcomersAreNotTold(p)
+	w.rebuilds("crm", "anyway", "swapped")
+	w.analyzes()
+	w.isNowhere(p)
 	w.isShownAsForgotten(p, sent, waiting)
+}
+
+// rebuilds makes a read model anew, or goes on with the one that is being made.
+func (w *world) rebuilds(owner, ask, status string) {
+	w.t.Helper()
+	type rebuilding struct{ Status, Reason, ReplayTo string }
+	becomes := func(status ...string) (now rebuilding) {
+		w.t.Helper()
+		w.Eventually(fmt.Sprint("the read model of ", owner, " is ", status), func() (err error) {
+			if now, err = fetch[rebuilding](w, owner, "/rebuild"); err == nil && !slices.Contains(status, now.Status) {
+				err = fmt.Errorf("it is %+v", now)
+			}
+			return err
+		})
+		return now
+	}
+	if err := w.call(request{service: owner, method: http.MethodPost, path: "/rebuild"}).must(http.StatusOK); err != nil {
+		w.t.Fatal(err)
+	}
+	w.historyTo(becomes("filling", "same", "differs").ReplayTo)
+	a := w.call(request{service: owner, method: http.MethodPost, path: "/rebuild/finish", body: map[string]string{"ask": ask}})
+	if err := a.must(http.StatusOK); err != nil {
+		w.t.Fatal(err)
+	}
+	becomes(status)
+}
+
+// analyzes has PostgreSQL look at the values in all tables, as it does by itself
+// every now and then, and keep some of them for its planner.
+func (w *world) analyzes() {
+	w.t.Helper()
+	for service, url := range w.databases {
+		if strings.HasPrefix(url, "postgres") {
+			w.ask(service, func(db sqldb.DB) error {
+				return db.Update(w.t.Context(), func(tx sqldb.Tx) error {
+					_, err := tx.Exec(w.t.Context(), `ANALYZE`)
+					return err
+				})
+			})
+		}
+	}
+}
+
+// newcomersAreNotTold adds a consumer that is told all that was ever announced of
+// customers.
+func (w *world) newcomersAreNotTold(p *person) {
+	w.t.Helper()
+	bus, err := service.OpenBus(w.t.Context(), w.bus, "newcomer", nil)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	late := &audit{seen: map[string]bool{}, live: map[string]bool{}}
+	queue := "newcomer-" + w.scene
+	subscription, err := bus.Subscribe(w.t.Context(), eventbus.Queue{Name: queue, Patterns: []string{"customer.events.#"}}, late.handle)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.historyTo(queue)
+	want := "[customer.events.created.v1 customer.events.address_changed.v1 customer.events.contact_changed.v1 " +
+		"customer.events.deactivated.v1 customer.events.forgotten.v1]"
+	w.Eventually("the newcomer is told that there was somebody", func() error {
+		types, live := late.about(p.CustomerID)
+		if fmt.Sprint(types) != want || live {
+			return fmt.Errorf("heard %v, live %t", types, live)
+		}
+		return nil
+	})
+	if err := errors.Join(subscription.Unsubscribe(w.t.Context()), bus.Close(w.t.Context())); err != nil {
+		w.t.Fatal(err)
+	}
+	for _, e := range late.order {
+		for _, text := range p.traces {
+			if strings.Contains(strings.ToLower(string(e.Data)), strings.ToLower(text)) {
+				w.t.Errorf("the newcomer was told: %s: %s", e.Type, e.Data)
+			}
+		}
+	}
 }
 
 func (w *world) somebodyUnmistakable() *person {
@@ -227,7 +323,8 @@ func ignoreGone(err error) error {
 	return err
 }
 
-// rows shows every row of a PostgreSQL database as text.
+// rows shows every row of a PostgreSQL database as text, and what its planner
+// keeps of them.
 func (w *world) rows(url string, show func(table, row string)) error {
 	ctx := w.t.Context()
 	db, err := sqldb.Open(ctx, url)
@@ -236,7 +333,7 @@ func (w *world) rows(url string, show func(table, row string)) error {
 	}
 	defer db.Close()
 	text := func(r sqldb.Row) (text string, err error) { return text, r.Scan(&text) }
-	list, err := db.Query(ctx, `SELECT table_name::text FROM information_schema.tables
+	list, err := db.Query(ctx, `SELECT format('%I.%I', table_schema, table_name) FROM information_schema.tables
 		WHERE table_schema NOT IN ('pg_catalog', 'information_schema') AND table_type = 'BASE TABLE'`)
 	if err != nil {
 		return err
@@ -245,8 +342,8 @@ func (w *world) rows(url string, show func(table, row string)) error {
 	if err != nil {
 		return err
 	}
-	for _, table := range tables {
-		list, err := db.Query(ctx, `SELECT t::text FROM "`+table+`" AS t`)
+	for _, table := range append(tables, "pg_catalog.pg_stats") {
+		list, err := db.Query(ctx, `SELECT t::text FROM `+table+` AS t`)
 		if err != nil {
 			return err
 		}
