@@ -2,9 +2,12 @@ package story_test
 
 import (
 	"context"
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 
+	"orderflow/pkg/cause"
 	"orderflow/pkg/sqldb"
 	"orderflow/pkg/sqldb/sqldbtest"
 	"orderflow/services/crm/internal/story"
@@ -52,6 +55,36 @@ func TestOneWhoIsForgottenIsShownAsThat(t *testing.T) {
 		}
 		if due, err := w.store.Due(t.Context(), time.Now().Add(time.Hour), 10); err != nil || len(due) != 0 {
 			t.Errorf("%d mails are due, %v", len(due), err)
+		}
+	})
+}
+
+// TestNoStatisticsKeepWhoSomebodyIs has PostgreSQL look at customers and mails.
+func TestNoStatisticsKeepWhoSomebodyIs(t *testing.T) {
+	sqldbtest.Each(t, func(t *testing.T, db sqldb.DB) {
+		w := newWorld(t, db, true)
+		for n := range 9 {
+			e := created("Zoë Quist", "quist@example.org")
+			e.Subject, e.ID = cause.NewID().String(), fmt.Sprint("created", n)
+			left := deactivated(5)
+			left.Subject, left.ID, left.Data = e.Subject, fmt.Sprint("left", n), []byte(`{"reason":"went to Quist"}`)
+			w.deliver(t, e, left)
+		}
+		w.deliver(t, created("Zoë Quist", "quist@example.org"), placed(first, 10), packed(first), dispatched(first))
+		due, err := w.store.Due(t.Context(), time.Now(), 10)
+		if err != nil || len(due) != 3 {
+			t.Fatalf("%d mails are due, %v", len(due), err)
+		}
+		for _, d := range due {
+			if err := w.store.Settle(t.Context(), d, story.Outcome{GiveUp: true, Reason: "550 no quist@example.org"}, none); err != nil {
+				t.Fatal(err)
+			}
+		}
+		kept := strings.ToLower(sqldbtest.Statistics(t, db))
+		for _, text := range []string{"quist", "wien", "ring 1"} {
+			if strings.Contains(kept, text) {
+				t.Errorf("%q is kept: %s", text, kept)
+			}
 		}
 	})
 }

@@ -223,3 +223,23 @@ func TestDispatchingAndForgettingAtOnceLeaveNothing(t *testing.T) {
 		}
 	})
 }
+
+// TestNoStatisticsKeepWhoSomebodyIs has PostgreSQL look at customers and at what
+// stood on boxes.
+func TestNoStatisticsKeepWhoSomebodyIs(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		for range 9 {
+			order, customer := cause.NewID().String(), cause.NewID().String()
+			w.deliver(t, createdEvent(customer), packedEvent(order, customer))
+			if _, err := w.Dispatch(t.Context(), order, Precondition{}, "DHL", "JD014"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		kept := sqldbtest.Statistics(t, w.db)
+		for _, text := range []string{"Ada", "First Street"} {
+			if strings.Contains(kept, text) {
+				t.Errorf("%q is kept: %s", text, kept)
+			}
+		}
+	})
+}
