@@ -28,6 +28,20 @@ func (f Facts) At(name string, micros int64) Facts {
 	return f
 }
 
+// PersonalFact says how much personal data a service holds of a customer, never
+// which: "whole" when all that it should have is there, "part" when some of it
+// is, and nothing when none is.
+func PersonalFact(some, all bool) string {
+	switch {
+	case all:
+		return "whole"
+	case some:
+		return "part"
+	default:
+		return ""
+	}
+}
+
 // MoneyFact is an amount in minor units as facts show it, as in "990 EUR".
 func MoneyFact(amount int64, currency string) string {
 	return strings.TrimSpace(strconv.FormatInt(amount, 10) + " " + currency)

@@ -15,13 +15,15 @@ const (
 	LedgerOrder    = "order"
 	LedgerCustomer = "customer"
 	LedgerProduct  = "product"
+	LedgerMail     = "mail"     // to somebody about an order that the read model has no row of; the subject is the order's id
+	LedgerDeadline = "deadline" // of the process of an order; the subject is the order's id
 )
 
 // LedgerRow says how far one row of a read model has come, and what it shows,
 // for whoever compares it with what was committed. Nothing in it is personal.
 type LedgerRow struct {
 	// Kind is that of the row's [Ledger], which fills it in.
-	Kind         string `json:"kind" enum:"order,customer,product"`
+	Kind         string `json:"kind" enum:"order,customer,product,mail,deadline"`
 	Subject      string `json:"subject"`
 	LastSequence int64  `json:"lastSequence" doc:"sequence of the last event of the subject that the row shows; -1 where rows do not keep it"`
 	Status       string `json:"status,omitempty" doc:"what the row's facts amount to, in the service's own words"`
@@ -37,12 +39,20 @@ const (
 	FactCustomer     = "customer"     // the customer's id
 	FactTotal        = "total"        // see [MoneyFact]
 	FactLines        = "lines"        // see [LinesFact]
+	FactNames        = "names"        // the same by the names of the products
 	FactPrice        = "price"        // see [MoneyFact]
+	FactName         = "name"         // of a product
+	FactPersonal     = "personal"     // see [PersonalFact]
 	FactMails        = "mails"        // how many of each kind, as in "order-confirmation 1, order-packed 1"
 	FactPlacedAt     = "placedAt"     // when the order was placed
 	FactPackedAt     = "packedAt"     // when it was packed
 	FactDispatchedAt = "dispatchedAt" // when it left
 	FactCancelledAt  = "cancelledAt"  // when it was cancelled
+	FactReturnedAt   = "returnedAt"   // when what was packed in vain was put back
+	FactDueAt        = "dueAt"        // when a deadline passes
+
+	FactPackingDelayedAt  = "packingDelayedAt"  // when it was found that packing is late
+	FactDispatchDelayedAt = "dispatchDelayedAt" // when it was found that dispatch is late
 )
 
 // LedgerQuery selects rows of a read model by subject: those behind Subject, or,
@@ -81,7 +91,7 @@ func (q LedgerQuery) Rows(
 
 // Ledger is the part of a read model that is about one kind of subject.
 type Ledger struct {
-	// Kind is [LedgerOrder], [LedgerCustomer] or [LedgerProduct].
+	// Kind is [LedgerOrder], [LedgerCustomer], [LedgerProduct], [LedgerMail] or [LedgerDeadline].
 	Kind string
 	// Read returns the rows that a query selects, ordered by subject as the
 	// database compares texts.

@@ -94,7 +94,7 @@ func Run(ctx context.Context, host service.Host) error {
 	}
 	api.Register(svc)
 	svc.ServeTrace(api.TraceStreams, service.TraceInbox(in), service.TraceRelay(announcer), api.TraceRow, manager.Trace)
-	svc.ServeLedger(append(prices.Ledgers(), web.Ledger(list))...)
+	svc.ServeLedger(append(prices.Ledgers(), web.Ledger(list), manager.Ledger())...)
 	svc.ServeAnnouncements(service.OfRelay(announcer))
 	svc.ServeDeadLetters(service.InboxBox{Inbox: in}, service.RelayBox{Relay: announcer})
 	return svc.Run(ctx)

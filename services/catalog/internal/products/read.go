@@ -57,7 +57,7 @@ func (s *Store) ledger(ctx context.Context, q service.LedgerQuery) ([]service.Le
 		p, err := scan(row)
 		return service.LedgerRow{
 			Subject: p.SKU, LastSequence: p.Version, ChangedAt: p.ChangedAt,
-			Facts: service.Facts{}.Text(service.FactPrice, service.MoneyFact(p.Price.Amount, p.Price.Currency)),
+			Facts: service.Facts{}.Text(service.FactName, p.Name).Text(service.FactPrice, service.MoneyFact(p.Price.Amount, p.Price.Currency)),
 		}, err
 	})
 	if err != nil {

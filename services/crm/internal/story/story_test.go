@@ -270,9 +270,9 @@ func TestLedgerAndTraceTellWhatIsThere(t *testing.T) {
 		customers, orders := w.store.Ledgers()[0], w.store.Ledgers()[1]
 		rows := append(read(t, customers, service.LedgerQuery{Limit: 10}), read(t, orders, service.LedgerQuery{Limit: 10})...)
 		want := []service.LedgerRow{
-			{Subject: zoe, LastSequence: 3, Status: "active"},
+			{Subject: zoe, LastSequence: 3, Status: "active", Facts: map[string]string{"personal": "whole"}},
 			{Subject: first, LastSequence: 4, Status: "cancelled", Facts: map[string]string{
-				"customer": zoe, "total": "900 EUR", "placedAt": "2025-05-01T12:10:00.000000Z", "cancelledAt": "2025-05-01T12:40:00.000000Z", "mails": "order-cancelled 1, order-confirmation 1",
+				"customer": zoe, "total": "900 EUR", "placedAt": "2025-05-01T12:10:00.000000Z", "cancelledAt": "2025-05-01T12:40:00.000000Z", "names": "2 Green tea", "mails": "order-cancelled 1, order-confirmation 1",
 			}},
 			{Subject: other, LastSequence: -1, Status: "packed", Facts: map[string]string{
 				"customer": zoe, "packedAt": "2025-05-01T12:20:00.000000Z", "mails": "order-packed 1",
@@ -312,6 +312,31 @@ func TestLedgerAndTraceTellWhatIsThere(t *testing.T) {
 		}
 		if items, err := w.store.Trace(t.Context(), zoe); err != nil || len(items) != 0 {
 			t.Errorf("trace of no order: %v, %v", items, err)
+		}
+	})
+}
+
+// A mail about an order that has no row is found, and what is left of somebody who
+// is forgotten: each would be seen by nobody else.
+func TestTheLedgerTellsOfWhatHasNoRowAndOfWhatIsLeft(t *testing.T) {
+	sqldbtest.Each(t, func(t *testing.T, db sqldb.DB) {
+		w := newWorld(t, db, true)
+		w.deliver(t, created("Zoë", "zoe@example.org"), placed(first, 10), placed(other, 11))
+		sqldbtest.Exec(t, db, `DELETE FROM customer_order WHERE order_id = '`+other+`'`)
+		mails := read(t, w.store.Ledgers()[2], service.LedgerQuery{Limit: 10})
+		want := []service.LedgerRow{{Subject: other, LastSequence: -1, Facts: map[string]string{"mails": "order-confirmation 1"}}}
+		if diff := cmp.Diff(want, mails); diff != "" {
+			t.Error(diff)
+		}
+
+		w.deliver(t, gone(9))
+		row := func() service.LedgerRow { return read(t, w.store.Ledgers()[0], service.LedgerQuery{Limit: 10})[0] }
+		if r := row(); r.Status != "forgotten" || len(r.Facts) != 0 {
+			t.Errorf("whoever is forgotten: %+v", r)
+		}
+		sqldbtest.Exec(t, db, `UPDATE mail SET recipient = 'zoe@example.org' WHERE order_id = '`+first+`'`)
+		if r := row(); r.Facts["personal"] != "part" {
+			t.Errorf("a mail still says to whom it went: %+v", r)
 		}
 	})
 }

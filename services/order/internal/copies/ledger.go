@@ -18,12 +18,14 @@ func (c *Copies) Ledgers() []service.Ledger {
 // customerLedger knows no sequences: copies of customers do not keep which event
 // they are from.
 func (c *Copies) customerLedger(ctx context.Context, q service.LedgerQuery) ([]service.LedgerRow, error) {
-	return q.Rows(ctx, c.db, `SELECT customer_id, created, deactivated FROM customer_copy
+	return q.Rows(ctx, c.db, `SELECT customer_id, created, deactivated, forgotten FROM customer_copy
 		WHERE `+q.Where("customer_id")+` ORDER BY customer_id LIMIT $2`, func(row sqldb.Row) (service.LedgerRow, error) {
 		r := service.LedgerRow{LastSequence: -1}
-		var created, deactivated int64
-		err := row.Scan(&r.Subject, &created, &deactivated)
+		var created, deactivated, forgotten int64
+		err := row.Scan(&r.Subject, &created, &deactivated, &forgotten)
 		switch {
+		case forgotten == 1:
+			r.Status = "forgotten"
 		case deactivated == 1:
 			r.Status = "deactivated"
 		case created == 1:
@@ -34,12 +36,12 @@ func (c *Copies) customerLedger(ctx context.Context, q service.LedgerQuery) ([]s
 }
 
 func (c *Copies) productLedger(ctx context.Context, q service.LedgerQuery) ([]service.LedgerRow, error) {
-	return q.Rows(ctx, c.db, `SELECT sku, price_sequence, price_amount, price_currency FROM product_copy
+	return q.Rows(ctx, c.db, `SELECT sku, COALESCE(name, ''), price_sequence, price_amount, price_currency FROM product_copy
 		WHERE `+q.Where("sku")+` ORDER BY sku LIMIT $2`, func(row sqldb.Row) (r service.LedgerRow, err error) {
 		var amount int64
-		var currency string
-		err = row.Scan(&r.Subject, &r.LastSequence, &amount, &currency)
-		r.Facts = service.Facts{}.Text(service.FactPrice, service.MoneyFact(amount, currency))
+		var name, currency string
+		err = row.Scan(&r.Subject, &name, &r.LastSequence, &amount, &currency)
+		r.Facts = service.Facts{}.Text(service.FactName, name).Text(service.FactPrice, service.MoneyFact(amount, currency))
 		return r, err
 	})
 }

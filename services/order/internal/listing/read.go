@@ -19,6 +19,15 @@ type Listed struct {
 	Version   int64
 	Order     domain.Order
 	WrittenAt time.Time
+	// By is what the order is selected and sorted by: columns beside its state,
+	// which say the same unless somebody has changed one of them.
+	By Selected
+}
+
+// Selected is what a list is selected and sorted by.
+type Selected struct {
+	CustomerID, Status string
+	PlacedAt           int64 // microseconds
 }
 
 // Query selects orders; zero fields select all.
@@ -78,7 +87,7 @@ func (l *Listing) Select(ctx context.Context, q service.LedgerQuery) ([]Listed, 
 }
 
 func (l *Listing) read(ctx context.Context, rest string, args ...any) ([]Listed, error) {
-	rows, err := l.db.Query(ctx, "SELECT order_id, version, state, written_at FROM order_list "+rest, args...)
+	rows, err := l.db.Query(ctx, "SELECT order_id, version, state, written_at, customer_id, status, placed_at FROM order_list "+rest, args...)
 	if err != nil {
 		return nil, fmt.Errorf("list of orders: %w", err)
 	}
@@ -86,7 +95,8 @@ func (l *Listing) read(ctx context.Context, rest string, args ...any) ([]Listed,
 		var listed Listed
 		var state string
 		var written int64
-		if err := row.Scan(&listed.ID, &listed.Version, &state, &written); err != nil {
+		by := &listed.By
+		if err := row.Scan(&listed.ID, &listed.Version, &state, &written, &by.CustomerID, &by.Status, &by.PlacedAt); err != nil {
 			return listed, err
 		}
 		listed.WrittenAt = sqldb.Time(written)

@@ -53,16 +53,20 @@ func (s *Store) Ledger() service.Ledger {
 }
 
 // ledger tells up to which of the order's events each job has come, by order.
-// Rows of orders that have not arrived are among them.
+// Rows of orders that have not arrived are among them. The status is the one that
+// the worklist is selected by.
 func (s *Store) ledger(ctx context.Context, q service.LedgerQuery) ([]service.LedgerRow, error) {
 	rows, err := s.db.Query(ctx,
-		`SELECT `+columns+` FROM job WHERE `+q.Where("order_id")+` ORDER BY order_id LIMIT $2`, q.Subject, q.Limit)
+		`SELECT `+columns+`, status FROM job WHERE `+q.Where("order_id")+` ORDER BY order_id LIMIT $2`, q.Subject, q.Limit)
 	if err != nil {
 		return nil, fmt.Errorf("ledger of jobs: %w", err)
 	}
 	ledger, err := sqldb.Collect(rows, func(row sqldb.Row) (service.LedgerRow, error) {
-		job, err := scan(row)
-		return ledgerRow(job), err
+		var status string
+		job, err := scanWith(row, &status)
+		r := ledgerRow(job)
+		r.Status = status
+		return r, err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("ledger of jobs: %w", err)
@@ -71,16 +75,19 @@ func (s *Store) ledger(ctx context.Context, q service.LedgerQuery) ([]service.Le
 }
 
 func ledgerRow(j Job) service.LedgerRow {
-	lines := map[string]int64{}
+	lines, names := map[string]int64{}, map[string]int64{}
 	for _, line := range j.Lines {
 		lines[line.SKU] += line.Quantity
+		names[line.Name] += line.Quantity
 	}
 	return service.LedgerRow{
-		Subject: j.OrderID, LastSequence: j.OrderSequence, Status: string(j.Status()), ChangedAt: j.ChangedAt,
+		Subject: j.OrderID, LastSequence: j.OrderSequence, ChangedAt: j.ChangedAt,
 		Facts: service.Facts{}.
-			Text(service.FactCustomer, j.CustomerID).Text(service.FactLines, service.LinesFact(lines)).
+			Text(service.FactCustomer, j.CustomerID).
+			Text(service.FactLines, service.LinesFact(lines)).Text(service.FactNames, service.LinesFact(names)).
 			At(service.FactPlacedAt, micros(j.PlacedAt)).At(service.FactPackedAt, micros(j.PackedAt)).
-			At(service.FactCancelledAt, micros(j.CancelledAt)),
+			At(service.FactCancelledAt, micros(j.CancelledAt)).At(service.FactReturnedAt, micros(j.ReturnedAt)).
+			At(service.FactDispatchedAt, micros(j.DispatchedAt)),
 	}
 }
 

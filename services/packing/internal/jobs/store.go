@@ -89,13 +89,19 @@ func save(ctx context.Context, tx sqldb.Tx, j Job) (bool, error) {
 	return n == 1, nil
 }
 
-func scan(row sqldb.Row) (Job, error) {
+func scan(row sqldb.Row) (Job, error) { return scanWith(row) }
+
+// scanWith reads a job, and into more what is selected behind its columns.
+func scanWith(row sqldb.Row, more ...any) (Job, error) {
 	var j Job
 	var lines string
 	var placedAt, cancelledAt, packedAt, rejectedAt, changedAt, returnedAt, dispatchedAt int64
-	if err := row.Scan(&j.OrderID, &j.Version, &j.CustomerID, &lines, &placedAt, &j.CorrelationID,
+	into := append([]any{
+		&j.OrderID, &j.Version, &j.CustomerID, &lines, &placedAt, &j.CorrelationID,
 		&cancelledAt, &packedAt, &j.PackedBy, &rejectedAt, &j.Reason, &j.OrderSequence, &changedAt,
-		&returnedAt, &dispatchedAt); err != nil {
+		&returnedAt, &dispatchedAt,
+	}, more...)
+	if err := row.Scan(into...); err != nil {
 		return j, err
 	}
 	j.PlacedAt, j.CancelledAt, j.ChangedAt = instant(placedAt), instant(cancelledAt), instant(changedAt)

@@ -19,14 +19,18 @@ func (s *Store) Ledgers() []service.Ledger {
 }
 
 func (s *Store) ledger(ctx context.Context, q service.LedgerQuery) ([]service.LedgerRow, error) {
-	return q.Rows(ctx, s.db, `SELECT order_id, order_sequence, placed_at, packed_at, dispatched_at, cancelled_at, amount, currency, written_at
+	return q.Rows(ctx, s.db, `SELECT order_id, order_sequence, placed_at, packed_at, dispatched_at, cancelled_at, amount, currency,
+			packing_delayed_at, dispatch_delayed_at, returned_at, written_at
 		FROM order_fact WHERE `+q.Where("order_id")+` ORDER BY order_id LIMIT $2`, func(row sqldb.Row) (r service.LedgerRow, err error) {
 		var o order
 		var writtenAt int64
-		err = row.Scan(&r.Subject, &r.LastSequence, &o.placedAt, &o.packedAt, &o.dispatchedAt, &o.cancelledAt, &o.amount, &o.currency, &writtenAt)
+		err = row.Scan(&r.Subject, &r.LastSequence, &o.placedAt, &o.packedAt, &o.dispatchedAt, &o.cancelledAt, &o.amount, &o.currency,
+			&o.packingDelayedAt, &o.dispatchDelayedAt, &o.returnedAt, &writtenAt)
 		r.ChangedAt = sqldb.Time(writtenAt)
 		facts := service.Facts{}.At(service.FactPlacedAt, o.placedAt).At(service.FactPackedAt, o.packedAt).
-			At(service.FactDispatchedAt, o.dispatchedAt).At(service.FactCancelledAt, o.cancelledAt)
+			At(service.FactDispatchedAt, o.dispatchedAt).At(service.FactCancelledAt, o.cancelledAt).
+			At(service.FactPackingDelayedAt, o.packingDelayedAt).At(service.FactDispatchDelayedAt, o.dispatchDelayedAt).
+			At(service.FactReturnedAt, o.returnedAt)
 		if o.placedAt > 0 { // before that it is not counted
 			r.Status = string(o.status())
 			facts[service.FactTotal] = service.MoneyFact(o.amount, o.currency)
