@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -71,15 +73,24 @@ type verifyCommand struct {
 func (*verifyCommand) Help() string {
 	return `It reads the log of the event store and what every service shows and has announced, and tells what is missing, double, different, ahead of its source, or follows from nothing that was committed. Sums of reporting are compared with the orders.
 
-What is younger than --lag is not judged: a difference is told when it is there at two looks with the lag between them.
+What is younger than --lag is not judged: a difference is told when it is there at two looks with the lag between them. A service that does not answer is asked again for as long, then named, and the others are compared.
 
-Exit codes: 0 everything is as it should be; 1 something is not; 2 a service or the event store does not answer, so that nothing can be said.`
+Announcements are remembered for 7 days at least, and are looked for as far back; the report says from when on.
+
+Exit codes: 0 everything is as it should be; 1 something is not; 2 nothing wrong was found, but not all could be looked at: the report says who does not answer.
+
+On the system that is up:
+    orderflow verify
+    orderflow verify --lag 30s --json
+
+On one elsewhere, from wherever its services and its event store can be reached:
+    orderflow verify --event-store esdb://eventstore:2113?tls=false --url order=http://order:8082 --url packing=http://packing:8083 ...`
 }
 
 // Run compares, and fails when something is not as it should be.
 func (c *verifyCommand) Run(ctx context.Context, term terminal) error {
 	if c.Lag < 0 || c.Most < 1 {
-		return errors.New("--lag is at least 0s, and --most at least 1")
+		return exitCodeError{cannotLook, errors.New("--lag is at least 0s, and --most at least 1")}
 	}
 	state, err := c.find(verify.Services())
 	if err != nil {
@@ -102,19 +113,24 @@ func (c *verifyCommand) Run(ctx context.Context, term terminal) error {
 		}
 	}}
 	report, err := verifier.Run(ctx)
-	if _, ok := errors.AsType[*verify.CannotLookError](err); ok {
-		return exitCodeError{cannotLook, err}
-	}
 	if err != nil {
-		return err
+		return exitCodeError{cannotLook, err}
 	}
 	if c.JSON {
 		err = report.WriteJSON(term.Out)
 	} else {
 		err = report.Write(term.Out, c.Lag)
 	}
-	if err == nil && !report.Fine() {
-		err = fmt.Errorf("%d differences", len(report.Differences))
+	switch {
+	case err != nil:
+		return exitCodeError{cannotLook, err}
+	case len(report.Differences) == 1:
+		return errors.New("1 difference")
+	case !report.Fine():
+		return fmt.Errorf("%d differences", len(report.Differences))
+	case !report.Whole():
+		missing := strings.Join(slices.Sorted(maps.Keys(report.NotChecked)), ", ")
+		return exitCodeError{cannotLook, errors.New("cannot look at everything: no answer from " + missing)}
 	}
-	return err
+	return nil
 }

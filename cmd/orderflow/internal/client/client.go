@@ -128,6 +128,15 @@ func (c *Client) Eventually(ctx context.Context, what string, attempt func(conte
 // ErrNotYet says that something is still on its way.
 var ErrNotYet = errors.New("not yet")
 
+// IsPassing tells an error that waiting may mend, as of a service that is being started again, from an answer that says no.
+func IsPassing(err error) bool {
+	if _, unreachable := IsUnreachable(err); unreachable {
+		return true
+	}
+	problem, ok := errors.AsType[*Problem](err)
+	return ok && (problem.Status == http.StatusBadGateway || problem.Status == http.StatusServiceUnavailable || problem.Status == http.StatusGatewayTimeout)
+}
+
 func passing(err error) bool {
 	if errors.Is(err, ErrNotYet) {
 		return true

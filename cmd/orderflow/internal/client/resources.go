@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"net/url"
 	"time"
 
@@ -30,6 +31,16 @@ type Product struct {
 // ListProduct adds a product to the catalog.
 func (c *Client) ListProduct(ctx context.Context, product Product) error {
 	return c.post(ctx, "catalog", "/products", product, nil)
+}
+
+// ChangePrice sets the price of a product.
+func (c *Client) ChangePrice(ctx context.Context, sku string, price Money) error {
+	return c.call(ctx, http.MethodPut, "catalog", "/products/"+url.PathEscape(sku)+"/price", price, nil)
+}
+
+// Forget has a customer forgotten.
+func (c *Client) Forget(ctx context.Context, customerID string) error {
+	return c.post(ctx, "customer", "/customers/"+customerID+"/forget", nil, nil)
 }
 
 // Address is a postal address.
@@ -172,6 +183,7 @@ type Summary struct {
 	OrdersByStatus map[string]int
 	Revenue        []Money
 	Delayed        struct{ Packing, Dispatch int } // orders that were late there
+	Returned       int
 }
 
 // Orders is the number of orders that reporting knows.

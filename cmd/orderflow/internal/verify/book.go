@@ -28,9 +28,11 @@ type book struct {
 func tables() []string {
 	return []string{
 		`CREATE TABLE truth (kind TEXT NOT NULL, subject TEXT NOT NULL, state TEXT NOT NULL, PRIMARY KEY (kind, subject)) WITHOUT ROWID`,
-		// Events by id. must says that others have to be told of it, told that somebody was.
-		`CREATE TABLE event (id TEXT PRIMARY KEY, subject TEXT NOT NULL, type TEXT NOT NULL, at INTEGER NOT NULL,
-		must INTEGER NOT NULL, told INTEGER NOT NULL) WITHOUT ROWID`,
+		// What has to be announced, and how often it was.
+		`CREATE TABLE owed (id TEXT PRIMARY KEY, publisher TEXT NOT NULL, type TEXT NOT NULL, subject TEXT NOT NULL,
+		sequence INTEGER NOT NULL, at INTEGER NOT NULL, told INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID`,
+		// What the catalog has announced of each product.
+		`CREATE TABLE said (subject TEXT NOT NULL, sequence INTEGER NOT NULL, PRIMARY KEY (subject, sequence)) WITHOUT ROWID`,
 		// What one service has shown so far.
 		`CREATE TABLE shown (kind TEXT NOT NULL, subject TEXT NOT NULL, PRIMARY KEY (kind, subject)) WITHOUT ROWID`,
 	}
@@ -72,12 +74,11 @@ func (b *book) write(ctx context.Context, fn func(tx sqldb.Tx) error) error {
 	return nil
 }
 
-// subjectOf is what an event is about. Streams of other categories say nothing
-// of their own: what is known of them is that the event was committed.
+// subjectOf is what an event is about; the process of an order is about the order.
 func subjectOf(r es.Recorded) (kind, subject string) {
 	subject = r.AggregateID().String()
 	switch strings.TrimSuffix(r.Stream, "-"+subject) {
-	case "order":
+	case "order", "fulfilment":
 		return service.LedgerOrder, subject
 	case "customer":
 		return service.LedgerCustomer, subject
@@ -104,10 +105,9 @@ func (b *book) add(ctx context.Context, events []es.Recorded) (unreadable []Diff
 		}
 	}
 	var changed []truth
-	args := make([]any, 0, len(events)*6)
+	var announcements []owed
 	for _, r := range events {
 		kind, subject := subjectOf(r)
-		args = append(args, r.ID.String(), subject, r.Type, r.At.UnixMicro(), number(announced(r.Type)), 0)
 		if kind == "" {
 			continue
 		}
@@ -116,6 +116,7 @@ func (b *book) add(ctx context.Context, events []es.Recorded) (unreadable []Diff
 			unreadable = append(unreadable, Difference{Service: kind, Problem: Unreadable, Kind: kind, Subject: subject, Field: failed.Error()})
 		}
 		known[kind][subject] = now
+		announcements = append(announcements, owedFor(r, now.Rejected)...)
 	}
 	for _, subjects := range known {
 		for _, t := range subjects {
@@ -123,20 +124,24 @@ func (b *book) add(ctx context.Context, events []es.Recorded) (unreadable []Diff
 		}
 	}
 	err = b.write(ctx, func(tx sqldb.Tx) error {
-		_, err := tx.Exec(ctx, `INSERT INTO event (id, subject, type, at, must, told) VALUES `+sqldb.Values(len(events), 6)+` ON CONFLICT (id) DO NOTHING`, args...)
-		if err != nil {
-			return err
+		for some := range slices.Chunk(announcements, 1000) {
+			if err := owe(ctx, tx, some); err != nil {
+				return err
+			}
 		}
 		return save(ctx, tx, changed)
 	})
 	return unreadable, err
 }
 
-func number(yes bool) int {
-	if yes {
-		return 1
+// sourceOf is the kind of subject that the truth about a row of a kind is kept of.
+func sourceOf(kind string) string {
+	switch kind {
+	case service.LedgerDeadline, service.LedgerMail:
+		return service.LedgerOrder
+	default:
+		return kind
 	}
-	return 0
 }
 
 // truths returns what is known of subjects, each at most once; of those that
@@ -144,7 +149,7 @@ func number(yes bool) int {
 func (b *book) truths(ctx context.Context, kind string, subjects []string) (map[string]truth, error) {
 	found := make(map[string]truth, len(subjects))
 	for some := range slices.Chunk(subjects, 500) {
-		args := []any{kind}
+		args := []any{sourceOf(kind)}
 		for _, subject := range some {
 			if _, ok := found[subject]; !ok {
 				found[subject] = unseen(kind, subject)
@@ -163,6 +168,7 @@ func (b *book) truths(ctx context.Context, kind string, subjects []string) (map[
 			return nil, fmt.Errorf("temporary database: %w", err)
 		}
 		for _, t := range known {
+			t.Kind = kind
 			found[t.Subject] = t
 		}
 	}
@@ -200,7 +206,7 @@ func save(ctx context.Context, tx sqldb.Tx, truths []truth) error {
 
 // each hands everything that is known of a kind to fn, by subject.
 func (b *book) each(ctx context.Context, kind string, fn func([]truth) error) error {
-	return b.pages(ctx, `SELECT kind, subject, state FROM truth WHERE kind = $1 AND subject > $2 ORDER BY subject LIMIT 500`, kind, fn)
+	return b.pages(ctx, `SELECT kind, subject, state FROM truth WHERE kind = $2 AND subject > $1 ORDER BY subject LIMIT 500`, kind, fn, sourceOf(kind))
 }
 
 // forget begins with a service that has shown nothing yet.
@@ -225,14 +231,16 @@ func (b *book) show(ctx context.Context, rows []service.LedgerRow) error {
 
 // notShown hands to fn what has no row.
 func (b *book) notShown(ctx context.Context, kind string, fn func([]truth) error) error {
-	return b.pages(ctx, `SELECT kind, subject, state FROM truth WHERE kind = $1 AND subject > $2
-		AND NOT EXISTS (SELECT 1 FROM shown WHERE shown.kind = truth.kind AND shown.subject = truth.subject)
-		ORDER BY subject LIMIT 500`, kind, fn)
+	return b.pages(ctx, `SELECT kind, subject, state FROM truth WHERE kind = $2 AND subject > $1
+		AND NOT EXISTS (SELECT 1 FROM shown WHERE shown.kind = $3 AND shown.subject = truth.subject)
+		ORDER BY subject LIMIT 500`, kind, fn, sourceOf(kind), kind)
 }
 
-func (b *book) pages(ctx context.Context, query, kind string, fn func([]truth) error) error {
+// pages hands what a query finds to fn, as truths about a kind. $1 is the subject
+// of the last one before.
+func (b *book) pages(ctx context.Context, query, kind string, fn func([]truth) error, args ...any) error {
 	for after := ""; ; {
-		rows, err := b.db.Query(ctx, query, kind, after)
+		rows, err := b.db.Query(ctx, query, append([]any{after}, args...)...)
 		if err != nil {
 			return fmt.Errorf("temporary database: %w", err)
 		}
@@ -242,6 +250,9 @@ func (b *book) pages(ctx context.Context, query, kind string, fn func([]truth) e
 		}
 		if len(page) == 0 {
 			return nil
+		}
+		for i := range page {
+			page[i].Kind = kind
 		}
 		if err := fn(page); err != nil {
 			return err

@@ -4,6 +4,10 @@ import (
 	"fmt"
 	"iter"
 	"maps"
+	"slices"
+	"strings"
+
+	"orderflow/pkg/service"
 )
 
 // Problem is what kind of difference there is.
@@ -23,6 +27,9 @@ const (
 	Unfounded Problem = "unfounded"
 	// Uncommitted: something was announced that was never committed.
 	Uncommitted Problem = "uncommitted"
+	// Unrecorded: something was announced that the stream of its subject had to
+	// record, and does not.
+	Unrecorded Problem = "unrecorded"
 	// Unannounced: something was committed and never announced.
 	Unannounced Problem = "unannounced"
 	// Unreadable: an event in the log cannot be read, so that nothing can be said
@@ -44,8 +51,10 @@ type Difference struct {
 	Field  string `json:"field,omitempty"`
 	Is     string `json:"is,omitempty"`
 	Should string `json:"should,omitempty"`
-	// Waits is the dead letter that may be the reason, and Mend the command that
-	// has it tried again.
+	// Waits is the dead letter that may be the reason.
+	// Mend is the command that may mend it: that has the dead letter tried again, or
+	// makes the read model anew. Without it a person has to look, beginning with
+	// orderflow explain.
 	Waits string `json:"waits,omitempty"`
 	Mend  string `json:"mend,omitempty"`
 }
@@ -71,9 +80,11 @@ func (d Difference) String() string {
 	case Ahead:
 		line += fmt.Sprintf("it shows event %s, the last that was committed for it is %s", d.Is, d.Should)
 	case Unfounded:
-		line += fmt.Sprintf("%s does not follow from anything that was committed", orNothing(d.Field, "it"))
+		line += fmt.Sprintf("%s does not follow from anything that was committed", strings.TrimSpace(orNothing(d.Field, "it")+" "+d.Is))
 	case Uncommitted:
 		line += fmt.Sprintf("%s was announced, and does not follow from anything that was committed", d.Field)
+	case Unrecorded:
+		line += fmt.Sprintf("%s was announced, and its stream does not show it", d.Field)
 	case Unannounced:
 		line += fmt.Sprintf("%s was committed, and never announced", d.Field)
 	case Unreadable:
@@ -83,6 +94,25 @@ func (d Difference) String() string {
 		line += " (" + d.Waits + ": " + d.Mend + ")"
 	}
 	return line
+}
+
+// mend is the command that may mend a difference for which there is no dead
+// letter; empty when there is none. Read models that follow from events alone are
+// made anew; so are the sums, from the same.
+func (d Difference) mend() string {
+	rebuilt := map[string][]string{
+		"order":     {service.LedgerOrder},
+		"crm":       {service.LedgerOrder, service.LedgerCustomer},
+		"reporting": {service.LedgerOrder, service.LedgerCustomer, service.LedgerProduct, "sum"},
+	}
+	switch {
+	case strings.HasPrefix(d.Field, "mail "), strings.Contains(d.Field, ".events."):
+		return "" // mails and announcements are in no read model
+	case slices.Contains([]Problem{Missing, Double, Different, Ahead, Unfounded}, d.Problem) && slices.Contains(rebuilt[d.Service], d.Kind):
+		return "orderflow rebuild --anyway " + d.Service
+	default:
+		return ""
+	}
 }
 
 func orNothing(text, otherwise string) string {

@@ -2,6 +2,7 @@ package verify
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -18,11 +19,11 @@ type suspicion struct {
 	// settled is when the log was read, less the lag: what is younger may well
 	// have been on its way, and there may be any number of it on a busy system.
 	settled time.Time
-	// subjects are those whose rows differ, announcements those that have no
-	// cause, and unannounced the events that nobody was told of.
+	// subjects are those whose rows differ, announcements those that are wrong, and
+	// unannounced what was to be announced and was not, or not once.
 	subjects      map[about]bool
 	announcements []service.Announcement
-	unannounced   []committed
+	unannounced   []owed
 	// old and young count what is to be looked at again; further and unjudged
 	// what there was beyond most of each.
 	old, young, further, unjudged int
@@ -68,17 +69,17 @@ func newest(t truth, rows []service.LedgerRow) time.Time {
 // ledger hands the rows of a service to fn, page by page.
 func (v *Verifier) ledger(ctx context.Context, name string, fn func([]service.LedgerRow) error) error {
 	for cursor := ""; ; {
-		rows, next, err := v.Client.LedgerPage(ctx, name, cursor, 100)
-		if err != nil {
-			return &CannotLookError{Where: name, Err: err}
+		var rows []service.LedgerRow
+		var next string
+		err := v.ask(ctx, name, func(ctx context.Context) (err error) {
+			rows, next, err = v.Client.LedgerPage(ctx, name, cursor, 100)
+			return err
+		})
+		if err == nil && len(rows) > 0 {
+			err = fn(rows)
 		}
-		if len(rows) > 0 {
-			if err := fn(rows); err != nil {
-				return err
-			}
-		}
-		if next == "" {
-			return nil
+		if err != nil || next == "" {
+			return err
 		}
 		cursor = next
 	}
@@ -87,7 +88,8 @@ func (v *Verifier) ledger(ctx context.Context, name string, fn func([]service.Le
 // look compares the rows of a service with what was committed.
 func (v *Verifier) look(ctx context.Context, name string) (*suspicion, error) {
 	s := &suspicion{most: v.Most, settled: v.readAt.Add(-v.Lag), subjects: map[about]bool{}}
-	if shows(name) == nil {
+	kinds := v.comparable(name)
+	if len(kinds) == 0 {
 		return s, nil
 	}
 	if err := v.book.forget(ctx); err != nil {
@@ -95,6 +97,9 @@ func (v *Verifier) look(ctx context.Context, name string) (*suspicion, error) {
 	}
 	err := v.ledger(ctx, name, func(rows []service.LedgerRow) error {
 		for kind, of := range bySubject(rows) {
+			if !slices.Contains(kinds, kind) {
+				continue
+			}
 			truths, err := v.book.truths(ctx, kind, slices.Collect(keys(of)))
 			if err != nil {
 				return err
@@ -110,10 +115,10 @@ func (v *Verifier) look(ctx context.Context, name string) (*suspicion, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, kind := range shows(name) {
+	for _, kind := range kinds {
 		err := v.book.notShown(ctx, kind, func(truths []truth) error {
 			for _, t := range truths {
-				if expect(name, t).required {
+				if len(compare(name, t, nil)) > 0 {
 					s.add(about{kind, t.Subject}, newest(t, nil))
 				}
 			}
@@ -124,6 +129,16 @@ func (v *Verifier) look(ctx context.Context, name string) (*suspicion, error) {
 		}
 	}
 	return s, nil
+}
+
+// comparable lists the kinds of rows that a service has and something is known of:
+// of products, only what the catalog says is.
+func (v *Verifier) comparable(name string) []string {
+	kinds := slices.Clone(shows(name))
+	if v.silent("catalog") {
+		kinds = slices.DeleteFunc(kinds, func(kind string) bool { return kind == service.LedgerProduct })
+	}
+	return kinds
 }
 
 // bySubject sorts rows by what they are about.
@@ -141,33 +156,39 @@ func bySubject(rows []service.LedgerRow) map[string]map[string][]service.LedgerR
 // lookAgain waits until what looked wrong is older than the lag, and tells what
 // still is.
 func (v *Verifier) lookAgain(ctx context.Context, suspects map[string]*suspicion) error {
-	waited := false
+	if !slices.ContainsFunc(slices.Collect(maps.Values(suspects)), func(s *suspicion) bool { return !s.empty() }) {
+		return nil
+	}
+	v.Tell("looking again at what differs, in " + v.Lag.String())
+	if err := sleep(ctx, v.Lag); err != nil {
+		return err
+	}
 	for _, name := range Services() {
-		s := suspects[name]
-		v.report.Unjudged += s.unjudged
-		if s.further > 0 {
-			if v.report.Further == nil {
-				v.report.Further = map[string]int{}
-			}
-			v.report.Further[name] = s.further
+		if suspects[name] == nil {
+			continue
 		}
-		if !s.empty() && !waited {
-			v.Tell("looking again at what differs, in " + v.Lag.String())
-			if err := sleep(ctx, v.Lag); err != nil {
-				return err
-			}
-			waited = true
-		}
-		for _, key := range sortedSubjects(s.subjects) {
-			if err := v.judge(ctx, name, key); err != nil {
-				return err
-			}
-		}
-		if err := v.judgeAnnouncements(ctx, name, s); err != nil {
+		if err := v.unlessSilent(v.judgeAll(ctx, name, suspects[name])); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// judgeAll tells what is still wrong with one service.
+func (v *Verifier) judgeAll(ctx context.Context, name string, s *suspicion) error {
+	v.report.Unjudged += s.unjudged
+	if s.further > 0 {
+		if v.report.Further == nil {
+			v.report.Further = map[string]int{}
+		}
+		v.report.Further[name] = s.further
+	}
+	for _, key := range sortedSubjects(s.subjects) {
+		if err := v.judge(ctx, name, key); err != nil {
+			return err
+		}
+	}
+	return v.judgeAnnouncements(ctx, name, s)
 }
 
 func sortedSubjects(subjects map[about]bool) []about {
@@ -185,9 +206,9 @@ func (v *Verifier) judge(ctx context.Context, name string, key about) error {
 	if err != nil {
 		return err
 	}
-	rows, err := v.Client.LedgerOf(ctx, name, key.subject)
+	rows, err := v.rowsOf(ctx, name, key.subject)
 	if err != nil {
-		return &CannotLookError{Where: name, Err: err}
+		return err
 	}
 	rows = slices.DeleteFunc(rows, func(r service.LedgerRow) bool { return r.Kind != key.kind })
 	differences := compare(name, before, rows)
@@ -198,7 +219,7 @@ func (v *Verifier) judge(ctx context.Context, name string, key about) error {
 	if err != nil {
 		return err
 	}
-	if after.Revision != before.Revision || v.young(newest(after, rows)) {
+	if after.Revision != before.Revision || after.Process.Revision != before.Process.Revision || v.young(newest(after, rows)) {
 		v.report.Unjudged++
 		return nil
 	}
@@ -214,14 +235,20 @@ func (v *Verifier) truth(ctx context.Context, key about) (truth, error) {
 	if key.kind != service.LedgerProduct {
 		return v.committedTo(ctx, key.kind, key.subject)
 	}
-	rows, err := v.Client.LedgerOf(ctx, "catalog", key.subject)
-	if err != nil {
-		return truth{}, &CannotLookError{Where: "catalog", Err: err}
-	}
-	if len(rows) == 0 {
-		return unseen(key.kind, key.subject), nil
+	rows, err := v.rowsOf(ctx, "catalog", key.subject)
+	if err != nil || len(rows) == 0 {
+		return unseen(key.kind, key.subject), err
 	}
 	return product(rows[0]), nil
+}
+
+// rowsOf reads the rows that a service has of a subject, of every kind.
+func (v *Verifier) rowsOf(ctx context.Context, name, subject string) (rows []service.LedgerRow, err error) {
+	err = v.ask(ctx, name, func(ctx context.Context) (err error) {
+		rows, err = v.Client.LedgerOf(ctx, name, subject)
+		return err
+	})
+	return rows, err
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

@@ -23,6 +23,13 @@ func (b between) String() string {
 	return fmt.Sprintf("from %d to %d", b.least, b.most)
 }
 
+// Figures that count orders by what once happened to them.
+const (
+	wasLateInPacking  = "orders that packing was late with"
+	wasLateInDispatch = "orders that dispatch was late with"
+	wasReturned       = "orders that were returned"
+)
+
 // figure is a sum that reporting shows: what, and where.
 type figure struct{ what, where string }
 
@@ -88,13 +95,20 @@ func sumDifferences(should map[figure]between, shown map[figure]int64) []Differe
 // order on.
 func (v *Verifier) shownFigures(ctx context.Context) (shownFigures, error) {
 	shown := shownFigures{at: time.Now(), values: map[figure]int64{}}
-	summary, err := v.Client.Summary(ctx)
+	var summary client.Summary
+	err := v.ask(ctx, "reporting", func(ctx context.Context) (err error) {
+		summary, err = v.Client.Summary(ctx)
+		return err
+	})
 	if err != nil {
-		return shown, &CannotLookError{Where: "reporting", Err: err}
+		return shown, err
 	}
 	for status, orders := range summary.OrdersByStatus {
 		shown.values[figure{"orders that are " + status, "summary"}] = int64(orders)
 	}
+	shown.values[figure{wasLateInPacking, "summary"}] = int64(summary.Delayed.Packing)
+	shown.values[figure{wasLateInDispatch, "summary"}] = int64(summary.Delayed.Dispatch)
+	shown.values[figure{wasReturned, "summary"}] = int64(summary.Returned)
 	for _, money := range summary.Revenue {
 		shown.values[figure{"revenue in " + money.Currency, "summary"}] = money.Amount
 	}
@@ -108,9 +122,13 @@ func (v *Verifier) shownFigures(ctx context.Context) (shownFigures, error) {
 		if last.After(today) {
 			last = today
 		}
-		days, err := v.Client.OrdersPerDay(ctx, first, last)
+		var days []client.Day
+		err := v.ask(ctx, "reporting", func(ctx context.Context) (err error) {
+			days, err = v.Client.OrdersPerDay(ctx, first, last)
+			return err
+		})
 		if err != nil {
-			return shown, &CannotLookError{Where: "reporting", Err: err}
+			return shown, err
 		}
 		for _, day := range days {
 			shown.addDay(day)
@@ -158,13 +176,18 @@ func (t truth) countInto(sums map[figure]between, settled int64) {
 	if !t.has(placed) {
 		return
 	}
-	var ends map[figure]between
-	for choice := range 1 << facts {
-		has := func(which int) bool { return choice&(1<<which) != 0 }
-		if !t.allows(has, settled) {
-			continue
+	var young []int
+	for which, fact := range t.Facts {
+		if fact.At != 0 && fact.Committed >= settled {
+			young = append(young, which)
 		}
-		counts := t.counts(has)
+	}
+	var ends map[figure]between
+	for choice := range 1 << len(young) {
+		counts := t.counts(func(which int) bool {
+			at := slices.Index(young, which)
+			return t.has(which) && (at < 0 || choice&(1<<at) != 0)
+		})
 		if ends == nil {
 			ends = map[figure]between{}
 			for f, n := range counts {
@@ -184,16 +207,6 @@ func (t truth) countInto(sums map[figure]between, settled int64) {
 	}
 }
 
-// allows reports whether reporting may know exactly these facts.
-func (t truth) allows(has func(int) bool, settled int64) bool {
-	for which, fact := range t.Facts {
-		if has(which) && fact.At == 0 || !has(which) && fact.At != 0 && fact.Committed < settled {
-			return false
-		}
-	}
-	return true
-}
-
 // counts is what an order counts for when these facts are known of it.
 func (t truth) counts(has func(int) bool) map[figure]int64 {
 	if !has(placed) {
@@ -204,6 +217,11 @@ func (t truth) counts(has func(int) bool) map[figure]int64 {
 	if status != "cancelled" {
 		counts[figure{"revenue in " + t.Currency, "summary"}] = t.Amount
 		counts[figure{"revenue in " + t.Currency, day}] = t.Amount
+	}
+	for which, what := range map[int]string{packingDelayed: wasLateInPacking, dispatchDelayed: wasLateInDispatch, returned: wasReturned} {
+		if has(which) && (which != returned || !has(dispatched)) {
+			counts[figure{what, "summary"}] = 1
+		}
 	}
 	return counts
 }

@@ -3,6 +3,7 @@ package verify
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"orderflow/pkg/es"
@@ -16,7 +17,8 @@ type truth struct {
 	Subject string `json:"-"`
 	// Revision is that of the last event; for a product, its version.
 	Revision int64 `json:"revision"`
-	// ChangedAt is when that was committed, in microseconds.
+	// ChangedAt is when the last event of the subject, or of its process, was
+	// committed, in microseconds.
 	ChangedAt int64 `json:"changedAt"`
 	// Announced is the revision of the last event that others are told of by the
 	// order service; -1 is none.
@@ -24,12 +26,15 @@ type truth struct {
 
 	Customer string `json:"customer,omitempty"`
 	Lines    string `json:"lines,omitempty"`
+	Names    string `json:"names,omitempty"`
 	Amount   int64  `json:"amount,omitempty"`
 	Currency string `json:"currency,omitempty"`
 	// Facts are what happened to an order, in the order of the constants below.
 	Facts [facts]fact `json:"facts,omitzero"`
 	// Rejected says that it was packing that cancelled the order.
 	Rejected bool `json:"rejected,omitempty"`
+	// Process is where the process of an order stands.
+	Process process `json:"process,omitzero"`
 
 	// Contact and Life are the revisions of the last events of a customer that
 	// tell where to send things, and that they came or left.
@@ -45,8 +50,19 @@ const (
 	packed
 	dispatched
 	cancelled
+	packingDelayed
+	dispatchDelayed
+	returned
 	facts
 )
+
+// process is what the stream of the process of an order says.
+type process struct {
+	Revision int64  `json:"revision"` // -1 is a process that has not begun
+	State    string `json:"state,omitempty"`
+	Deadline string `json:"deadline,omitempty"` // its kind; empty when it waits without one
+	DueAt    int64  `json:"dueAt,omitempty"`    // in microseconds
+}
 
 // fact is when something happened, and when that was committed to the stream of
 // the order, both in microseconds; 0 is never.
@@ -60,24 +76,17 @@ const (
 	orderPlaced            = "order-placed"
 	orderPacked            = "order-packed"
 	orderDispatched        = "order-dispatched"
+	orderRejected          = "order-rejected"
 	orderCancelled         = "order-cancelled"
 	customerRegistered     = "customer-registered"
 	customerContactChanged = "customer-contact-changed"
 	customerAddressChanged = "customer-address-changed"
 	customerDeactivated    = "customer-deactivated"
 	customerForgotten      = "customer-forgotten"
+	processDelayed         = "fulfilment-delayed"
+	processAskedBack       = "fulfilment-return-requested"
+	processReturned        = "fulfilment-returned"
 )
-
-// announced reports whether others are told of an event of the type. Of types
-// that are not known here nothing is asked.
-func announced(typ string) bool {
-	switch typ {
-	case orderPlaced, orderCancelled, customerRegistered, customerContactChanged, customerAddressChanged, customerDeactivated:
-		return true
-	default:
-		return false
-	}
-}
 
 // orderData is what is read of the data of an order's events, in all of their
 // versions: until the second, every amount of an order carried its currency.
@@ -85,6 +94,7 @@ type orderData struct {
 	CustomerID string `json:"customerId"`
 	Lines      []struct {
 		SKU      string `json:"sku"`
+		Name     string `json:"name"`
 		Quantity int64  `json:"quantity"`
 	} `json:"lines"`
 	Total        json.RawMessage `json:"total"`
@@ -96,16 +106,33 @@ type orderData struct {
 	CancelledAt  time.Time       `json:"cancelledAt"`
 }
 
+// processData is what is read of the data of the events of a process.
+type processData struct {
+	State    string `json:"state"`
+	Deadline struct {
+		Kind  string    `json:"kind"`
+		DueAt time.Time `json:"dueAt"`
+	} `json:"deadline"`
+	Missed struct {
+		Kind string `json:"kind"`
+	} `json:"missed"`
+	At time.Time `json:"at"`
+}
+
 // unseen is what there is of a subject before its first event.
 func unseen(kind, subject string) truth {
-	return truth{Kind: kind, Subject: subject, Revision: -1, Announced: -1, Contact: -1, Life: -1}
+	return truth{Kind: kind, Subject: subject, Revision: -1, Announced: -1, Contact: -1, Life: -1, Process: process{Revision: -1}}
 }
 
 // after returns the truth after a further event. An event that cannot be read is
 // an error; the truth has come as far as its revision nevertheless.
 func (t truth) after(r es.Recorded) (truth, error) {
-	t.Revision, t.ChangedAt = int64(r.Revision), r.At.UnixMicro()
-	if announced(r.Type) {
+	t.ChangedAt = max(t.ChangedAt, r.At.UnixMicro())
+	if strings.HasPrefix(r.Stream, "fulfilment-") {
+		return t.afterProcess(r)
+	}
+	t.Revision = int64(r.Revision)
+	if len(announcedAs(r.Type)) > 0 {
 		t.Announced = t.Revision
 	}
 	switch r.Type {
@@ -122,20 +149,22 @@ func (t truth) after(r es.Recorded) (truth, error) {
 	case customerDeactivated:
 		t.Life, t.Deactivated = t.Revision, true
 	case customerForgotten:
-		t.Forgotten = true
+		t.Contact, t.Forgotten = t.Revision, true
 	}
 	return t, nil
 }
 
 func (t truth) afterOrder(r es.Recorded, data orderData) (truth, error) {
-	note := func(which int, at time.Time) { t.Facts[which] = fact{at.UnixMicro(), t.ChangedAt} }
+	note := func(which int, at time.Time) { t.Facts[which] = fact{at.UnixMicro(), r.At.UnixMicro()} }
 	switch r.Type {
 	case orderPlaced:
-		lines := map[string]int64{}
+		lines, names := map[string]int64{}, map[string]int64{}
 		for _, line := range data.Lines {
 			lines[line.SKU] += line.Quantity
+			names[line.Name] += line.Quantity
 		}
-		t.Customer, t.Lines, t.Currency = data.CustomerID, service.LinesFact(lines), data.Currency
+		t.Customer, t.Currency = data.CustomerID, data.Currency
+		t.Lines, t.Names = service.LinesFact(lines), service.LinesFact(names)
 		note(placed, data.PlacedAt)
 		var money struct {
 			Amount   int64
@@ -155,6 +184,29 @@ func (t truth) afterOrder(r es.Recorded, data orderData) (truth, error) {
 	case orderCancelled:
 		note(cancelled, data.CancelledAt)
 		t.Rejected = data.By == "packing"
+	}
+	return t, nil
+}
+
+// afterProcess returns the truth about an order after an event of its process.
+func (t truth) afterProcess(r es.Recorded) (truth, error) {
+	t.Process.Revision = int64(r.Revision)
+	var data processData
+	if err := json.Unmarshal(r.Data, &data); err != nil {
+		return t, fmt.Errorf("event %d of %s: %w", r.Revision, r.Stream, err)
+	}
+	t.Process.State, t.Process.Deadline, t.Process.DueAt = data.State, data.Deadline.Kind, 0
+	if data.Deadline.Kind != "" {
+		t.Process.DueAt = data.Deadline.DueAt.UnixMicro()
+	}
+	now := fact{data.At.UnixMicro(), r.At.UnixMicro()}
+	switch {
+	case r.Type == processReturned:
+		t.Facts[returned] = now
+	case r.Type == processDelayed && data.Missed.Kind == "pack-overdue":
+		t.Facts[packingDelayed] = now
+	case r.Type == processDelayed:
+		t.Facts[dispatchDelayed] = now
 	}
 	return t, nil
 }

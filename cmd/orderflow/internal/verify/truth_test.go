@@ -22,13 +22,13 @@ func recorded(typ string, revision int, data string) es.Recorded {
 func TestAnOrderIsReadInEveryVersionThatWasWritten(t *testing.T) {
 	want := truth{
 		Kind: service.LedgerOrder, Subject: "o", ChangedAt: noon.UnixMicro(), Announced: 0, Contact: -1, Life: -1,
-		Customer: "c", Lines: "2 mug, 1 tea", Amount: 2500, Currency: "EUR",
+		Process: process{Revision: -1}, Customer: "c", Lines: "2 mug, 1 tea", Names: "2 Mug, 1 Tea", Amount: 2500, Currency: "EUR",
 	}
 	want.Facts[placed] = fact{At: noon.UnixMicro(), Committed: noon.UnixMicro()}
 	for version, data := range map[string]string{
-		"1": `{"customerId":"c","lines":[{"sku":"tea","quantity":1,"unitPrice":{"amount":500,"currency":"EUR"}},{"sku":"mug","quantity":2,"unitPrice":{"amount":1000,"currency":"EUR"}}],
+		"1": `{"customerId":"c","lines":[{"sku":"tea","name":"Tea","quantity":1,"unitPrice":{"amount":500,"currency":"EUR"}},{"sku":"mug","name":"Mug","quantity":2,"unitPrice":{"amount":1000,"currency":"EUR"}}],
 			"total":{"amount":2500,"currency":"EUR"},"placedAt":"2026-03-14T12:00:00Z"}`,
-		"2": `{"customerId":"c","currency":"EUR","lines":[{"sku":"mug","quantity":2,"unitPrice":1000},{"sku":"tea","quantity":1,"unitPrice":500}],
+		"2": `{"customerId":"c","currency":"EUR","lines":[{"sku":"mug","name":"Mug","quantity":2,"unitPrice":1000},{"sku":"tea","name":"Tea","quantity":1,"unitPrice":500}],
 			"total":2500,"placedAt":"2026-03-14T12:00:00.0000004Z"}`,
 	} {
 		got, err := unseen(service.LedgerOrder, "o").after(recorded(orderPlaced, 0, data))
@@ -45,12 +45,13 @@ func TestAnOrderIsReadInEveryVersionThatWasWritten(t *testing.T) {
 
 func TestWhatIsNotKnownHereSaysNothingAndIsNotAnError(t *testing.T) {
 	got, err := unseen(service.LedgerOrder, "o").after(recorded("order-gift-wrapped", 4, `{"paper":17}`))
-	if want := (truth{Kind: service.LedgerOrder, Subject: "o", Revision: 4, ChangedAt: noon.UnixMicro(), Announced: -1, Contact: -1, Life: -1}); err != nil || got != want {
+	if want := (truth{Kind: service.LedgerOrder, Subject: "o", Revision: 4, ChangedAt: noon.UnixMicro(), Announced: -1, Contact: -1, Life: -1, Process: process{Revision: -1}}); err != nil || got != want {
 		t.Errorf("%+v, %v", got, err)
 	}
 }
 
-func TestOfWhoeverIsForgottenNothingIsAsked(t *testing.T) {
+// Whoever is forgotten leaves a row that says so, and nothing of theirs.
+func TestNothingOfWhoeverIsForgottenIsKept(t *testing.T) {
 	c := unseen(service.LedgerCustomer, "c")
 	for revision, typ := range []string{customerRegistered, customerDeactivated, customerForgotten} {
 		var err error
@@ -58,14 +59,23 @@ func TestOfWhoeverIsForgottenNothingIsAsked(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for _, name := range []string{"order", "dispatch", "crm", "reporting"} {
-		for _, rows := range [][]service.LedgerRow{nil, {{Subject: "c", LastSequence: 2, Status: "forgotten"}}, {{Subject: "c", LastSequence: 0}}} {
-			if differences := compare(name, c, rows); len(differences) > 0 {
-				t.Errorf("%s, %v: %v", name, rows, differences)
-			}
+	empty := service.LedgerRow{Subject: "c", LastSequence: 2, Status: "forgotten"}
+	unheard := service.LedgerRow{Subject: "c", LastSequence: 1, Status: "deactivated", Facts: service.Facts{service.FactPersonal: "whole"}}
+	left := service.LedgerRow{Subject: "c", LastSequence: 2, Status: "forgotten", Facts: service.Facts{service.FactPersonal: "part"}}
+	for _, name := range []string{"order", "dispatch", "crm"} {
+		if differences := compare(name, c, []service.LedgerRow{empty}); len(differences) > 0 {
+			t.Errorf("%s: %v", name, differences)
 		}
-		if len(compare(name, c, make([]service.LedgerRow, 2))) == 0 {
-			t.Errorf("two rows in %s are fine", name)
+		if len(compare(name, c, nil)) == 0 || len(compare(name, c, []service.LedgerRow{unheard})) == 0 || len(compare(name, c, make([]service.LedgerRow, 2))) == 0 {
+			t.Errorf("%s: no row, one from before, or two are fine", name)
+		}
+		if name != "order" && len(compare(name, c, []service.LedgerRow{left})) != 1 {
+			t.Errorf("%s may keep something", name)
+		}
+	}
+	for _, rows := range [][]service.LedgerRow{nil, {unheard}, {empty}} {
+		if differences := compare("reporting", c, rows); len(differences) > 0 {
+			t.Errorf("reporting, which knows nobody, %v: %v", rows, differences)
 		}
 	}
 }

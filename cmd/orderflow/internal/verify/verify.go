@@ -40,6 +40,12 @@ type Report struct {
 	Customers     int `json:"customers"`
 	Products      int `json:"products"`
 	Announcements int `json:"announcements"`
+	// NotChecked are the services that do not answer, with the reason: nothing is
+	// known of what they show and have announced.
+	NotChecked map[string]string `json:"notChecked,omitempty"`
+	// AnnouncedSince is from when on announcements were looked for: services do not
+	// remember them for ever. One that was found is compared however old it is.
+	AnnouncedSince time.Time `json:"announcedSince"`
 	// Differences are what is not as it should be, by service.
 	Differences []Difference `json:"differences"`
 	// Unjudged counts subjects that looked different and were too young, or still
@@ -50,8 +56,11 @@ type Report struct {
 	Further map[string]int `json:"further,omitempty"`
 }
 
-// Fine reports whether everything is as it should be.
+// Fine reports whether everything that was looked at is as it should be.
 func (r Report) Fine() bool { return len(r.Differences) == 0 && len(r.Further) == 0 }
+
+// Whole reports whether everything was looked at.
+func (r Report) Whole() bool { return len(r.NotChecked) == 0 }
 
 // CannotLookError says that something has to answer before anything can be said.
 type CannotLookError struct {
@@ -61,10 +70,14 @@ type CannotLookError struct {
 
 // Error names what does not answer, and why.
 func (e *CannotLookError) Error() string {
+	return "cannot look at " + e.Where + ": " + e.reason()
+}
+
+func (e *CannotLookError) reason() string {
 	if reason, unreachable := client.IsUnreachable(e.Err); unreachable {
-		return fmt.Sprintf("cannot look: %s does not answer: %s", e.Where, reason)
+		return "it does not answer: " + reason
 	}
-	return fmt.Sprintf("cannot look at %s: %v", e.Where, e.Err)
+	return e.Err.Error()
 }
 
 // Unwrap returns the reason.
@@ -75,13 +88,15 @@ func Services() []string {
 	return []string{"catalog", "customer", "order", "packing", "dispatch", "crm", "reporting"}
 }
 
-// Run compares everything. It returns a [CannotLookError] when not all could be
-// asked: a report about half of a system would look like one about all of it.
+// Run compares everything. Services that do not answer are named in the report,
+// which says nothing of them; without the event store there is nothing to compare
+// with, and Run returns a [CannotLookError].
 func (v *Verifier) Run(ctx context.Context) (report Report, err error) {
 	if v.book, err = open(ctx); err != nil {
 		return report, err
 	}
 	defer func() { err = errors.Join(err, v.book.close()) }()
+	v.report.AnnouncedSince = time.Now().Add(-remembered).UTC().Truncate(time.Second)
 	if err := v.answers(ctx); err != nil {
 		return report, err
 	}
@@ -90,28 +105,34 @@ func (v *Verifier) Run(ctx context.Context) (report Report, err error) {
 	if err := v.read(ctx); err != nil {
 		return report, err
 	}
-	if err := v.readProducts(ctx); err != nil {
+	if err := v.unlessSilent(v.readProducts(ctx)); err != nil {
 		return report, err
 	}
 	suspects := map[string]*suspicion{}
 	for _, name := range Services() {
+		if v.silent(name) {
+			continue
+		}
 		v.Tell("comparing " + name)
-		if suspects[name], err = v.look(ctx, name); err != nil {
+		s, err := v.look(ctx, name)
+		if err == nil {
+			err = v.lookAtAnnouncements(ctx, name, s)
+		}
+		if err := v.unlessSilent(err); err != nil {
 			return report, err
 		}
-		if err := v.lookAtAnnouncements(ctx, name, suspects[name]); err != nil {
-			return report, err
+		if !v.silent(name) {
+			suspects[name] = s
 		}
-	}
-	if err := v.lookForUnannounced(ctx, suspects); err != nil {
-		return report, err
 	}
 	if err := v.lookAgain(ctx, suspects); err != nil {
 		return report, err
 	}
-	v.Tell("adding up")
-	if err := v.addUp(ctx); err != nil {
-		return report, err
+	if !v.silent("reporting") {
+		v.Tell("adding up")
+		if err := v.unlessSilent(v.addUp(ctx)); err != nil {
+			return report, err
+		}
 	}
 	if err := v.book.count(ctx); err != nil {
 		return report, err
@@ -121,23 +142,69 @@ func (v *Verifier) Run(ctx context.Context) (report Report, err error) {
 	return v.report, nil
 }
 
-// answers makes sure that everybody is there before the work begins.
+// answers finds out who is there before the work begins.
 func (v *Verifier) answers(ctx context.Context) error {
 	asking, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	if err := v.Store.Ready(asking); err != nil {
-		return &CannotLookError{Where: "the event store", Err: err}
+		return &CannotLookError{Where: eventStore, Err: err}
 	}
 	for _, name := range Services() {
-		if _, _, err := v.Client.LedgerPage(ctx, name, "", 1); err != nil {
-			return &CannotLookError{Where: name, Err: err}
+		err := v.ask(ctx, name, func(ctx context.Context) error {
+			_, _, err := v.Client.LedgerPage(ctx, name, "", 1)
+			return err
+		})
+		if err := v.unlessSilent(err); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
+// ask puts a question to a service. One that does not answer is asked again for as
+// long as the lag: it may be starting again, which is no reason to say nothing.
+func (v *Verifier) ask(ctx context.Context, name string, question func(context.Context) error) error {
+	for until := time.Now().Add(v.Lag); ; {
+		err := question(ctx)
+		switch {
+		case err == nil:
+			return nil
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case !client.IsPassing(err) || time.Now().After(until):
+			return &CannotLookError{Where: name, Err: err}
+		}
+		if err := sleep(ctx, 100*time.Millisecond); err != nil {
+			return err
+		}
+	}
+}
+
+// unlessSilent returns err, unless it says that a service does not answer: that
+// is taken down, and the others are looked at all the same.
+func (v *Verifier) unlessSilent(err error) error {
+	away, ok := errors.AsType[*CannotLookError](err)
+	if !ok || away.Where == eventStore {
+		return err
+	}
+	if v.report.NotChecked == nil {
+		v.report.NotChecked = map[string]string{}
+	}
+	v.report.NotChecked[away.Where] = away.reason()
+	return nil
+}
+
+// silent reports whether a service does not answer.
+func (v *Verifier) silent(name string) bool {
+	_, yes := v.report.NotChecked[name]
+	return yes
+}
+
 // readProducts takes down what the catalog has: it is the source of that.
 func (v *Verifier) readProducts(ctx context.Context) error {
+	if v.silent("catalog") {
+		return nil
+	}
 	return v.ledger(ctx, "catalog", func(rows []service.LedgerRow) error {
 		products := make([]truth, len(rows))
 		for i, row := range rows {
@@ -151,6 +218,7 @@ func (v *Verifier) readProducts(ctx context.Context) error {
 func product(row service.LedgerRow) truth {
 	t := unseen(service.LedgerProduct, row.Subject)
 	t.Revision, t.ChangedAt = row.LastSequence, row.ChangedAt.UnixMicro()
+	t.Names = row.Facts[service.FactName]
 	_, _ = fmt.Sscan(row.Facts[service.FactPrice], &t.Amount, &t.Currency) // what cannot be read differs from what is shown elsewhere
 	return t
 }
@@ -165,8 +233,11 @@ func (v *Verifier) explained(ctx context.Context) []Difference {
 	letters, _ := deadletters.Desk{Client: v.Client, Services: Services()}.All(ctx, deadletters.Filter{})
 	for i := range differences {
 		d := &differences[i]
+		d.Mend = d.mend()
 		for _, letter := range letters {
-			if _, subject := letter.About(); (letter.Service == d.Service || letter.Box != "inbox") && endsWith(subject, d.Subject) {
+			// What order cannot handle is on no stream, and then differs everywhere.
+			reason := letter.Service == d.Service || letter.Service == "order" || letter.Box != "inbox"
+			if _, subject := letter.About(); reason && endsWith(subject, d.Subject) && (d.Waits == "" || letter.Service == d.Service) {
 				d.Waits = letter.Status + " in the " + letter.Box + " of " + letter.Service
 				d.Mend = "orderflow deadletters redrive " + letter.ID
 			}

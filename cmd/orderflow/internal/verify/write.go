@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -16,8 +18,11 @@ const atOnce = 20
 // differences by service, at most 20 of each.
 func (r Report) Write(out io.Writer, lag time.Duration) error {
 	text := &strings.Builder{}
-	fmt.Fprintf(text, "%d orders, %d customers and %d products (%d events), %d announcements\n",
-		r.Orders, r.Customers, r.Products, r.Events, r.Announcements)
+	fmt.Fprintf(text, "%s, %s and %s (%s), %s\n", count(r.Orders, "order"), count(r.Customers, "customer"), count(r.Products, "product"),
+		count(r.Events, "event"), count(r.Announcements, "announcement"))
+	for _, name := range slices.Sorted(maps.Keys(r.NotChecked)) {
+		fmt.Fprintf(text, "not checked: %s, %s\n", name, r.NotChecked[name])
+	}
 	for _, name := range Services() {
 		told, shown := 0, 0
 		for _, d := range r.Differences {
@@ -32,6 +37,9 @@ func (r Report) Write(out io.Writer, lag time.Duration) error {
 				fmt.Fprintf(text, "  %-11s  %s\n", d.Problem, printable(d.String()))
 			}
 		}
+		if mend := mends(r.Differences, name); mend != "" {
+			fmt.Fprintf(text, "  to mend rows: %s\n", mend)
+		}
 		if told > shown {
 			fmt.Fprintf(text, "  and %d more (--json shows all)\n", told-shown)
 		}
@@ -43,10 +51,34 @@ func (r Report) Write(out io.Writer, lag time.Duration) error {
 		fmt.Fprintf(text, "%d not judged: still changing, or younger than %s\n", r.Unjudged, lag)
 	}
 	if r.Fine() {
-		fmt.Fprintf(text, "everything that is older than %s is shown everywhere, once, as it was committed\n", lag)
+		what := "everything"
+		if !r.Whole() {
+			what = "of the others, everything"
+		}
+		fmt.Fprintf(text, "%s that is older than %s is shown everywhere, once, as it was committed\n", what, lag)
 	}
+	fmt.Fprintf(text, "announcements were looked for back to %s\n", r.AnnouncedSince.Format("2006-01-02 15:04 UTC"))
 	_, err := io.WriteString(out, text.String())
 	return err
+}
+
+// count is a number of things.
+func count(n int, thing string) string {
+	if n != 1 {
+		thing += "s"
+	}
+	return fmt.Sprintf("%d %s", n, thing)
+}
+
+// mends is the command that makes the rows of a service anew, if some of the
+// differences ask for that. Those that wait for a dead letter have their own.
+func mends(differences []Difference, name string) string {
+	for _, d := range differences {
+		if d.Service == name && d.Waits == "" && d.Mend != "" {
+			return d.Mend
+		}
+	}
+	return ""
 }
 
 // WriteJSON writes the report as one JSON object.
