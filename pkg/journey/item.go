@@ -31,10 +31,12 @@ const (
 	// Besides, there are [Working] and [Person].
 )
 
-// Span is a part of the time up to an item, in ms.
+// Span is a part of the time up to an item.
 type Span struct {
-	Doing string  `json:"doing" enum:"working,unsent,queued,held,person"`
-	Ms    float64 `json:"ms"`
+	Doing string `json:"doing" enum:"working,unsent,queued,held,person"`
+	// From is when it began, and Ms how long it took, in ms.
+	From time.Time `json:"from"`
+	Ms   float64   `json:"ms"`
 }
 
 // Item is one thing that happened to the order.

@@ -56,19 +56,60 @@ func span(spans []Span, doing string, from, to time.Time) []Span {
 	if to.Before(from) {
 		return spans
 	}
-	return append(spans, Span{Doing: doing, Ms: between(from, to)})
+	return append(spans, Span{Doing: doing, From: from, Ms: between(from, to)})
 }
 
-// ready is since when a request of a person could have been made: since the last
-// event that their service had received before. Customers are not waited for.
-func ready(items []Item, request Item) (since time.Time) {
-	if request.Kind != "http" || !slices.Contains([]string{packing, dispatch}, request.Service) {
+// The steps of an order's process that a deadline brings about.
+const (
+	delayed = "fulfilment-delayed"
+	expired = "fulfilment-expired"
+)
+
+// ready is since when a person could have done what was asked for by a request, or
+// what a deadline has passed without: since the last event that their service had
+// received before, or since it was found to be late. Customers are not waited for.
+func ready(items []Item, end Item) (since time.Time) {
+	deadline := end.Kind == "appended" && (end.Type == delayed || end.Type == expired)
+	if !deadline && (end.Kind != "http" || !slices.Contains([]string{packing, dispatch}, end.Service)) {
 		return since
 	}
 	for _, item := range items {
-		if item.Service == request.Service && item.Kind == "received" && item.At.Before(request.At) && item.At.After(since) {
+		begins := item.Kind == "received" && item.Service == end.Service
+		if deadline {
+			begins = item.Kind == "appended" && item.Type == delayed ||
+				item.Kind == "received" && (item.Service == packing && item.Type == placedV1 || item.Service == dispatch && item.Type == packedV1)
+		}
+		if begins && item.At.Before(end.At) && item.At.After(since) {
 			since = item.At
 		}
 	}
 	return since
+}
+
+// Spent is how long each thing went on, in ms, by what it was. A moment at which
+// the same went on in two places, or one within the other, counts once; one at
+// which somebody worked and something else waited counts for both.
+func Spent(items []Item) map[string]float64 {
+	of := map[string][]Span{}
+	for _, item := range items {
+		for _, span := range item.Spans {
+			of[span.Doing] = append(of[span.Doing], span)
+		}
+	}
+	spent := map[string]float64{}
+	for doing, spans := range of {
+		slices.SortFunc(spans, func(a, b Span) int { return a.From.Compare(b.From) })
+		var counted time.Time // up to when
+		for _, span := range spans {
+			from, to := span.From, span.From.Add(time.Duration(span.Ms*1000)*time.Microsecond)
+			if from.Before(counted) {
+				from = counted
+			}
+			if to.After(from) {
+				spent[doing] += between(from, to)
+				counted = to
+			}
+		}
+	}
+	return spent
 }

@@ -149,3 +149,15 @@ func TestServiceThatDoesNotAnswerIsToldFromOneThatSaysNo(t *testing.T) {
 		t.Errorf("nobody there: %q, %v", reason, err)
 	}
 }
+
+// An amount without the decimals of its currency would be a wrong answer.
+func TestMoneyHasTheDecimalsOfItsCurrency(t *testing.T) {
+	for want, money := range map[string]Money{
+		"19.80 EUR": {Amount: 1980, Currency: "EUR"}, "1980 JPY": {Amount: 1980, Currency: "JPY"}, "1.980 KWD": {Amount: 1980, Currency: "KWD"},
+		"0.05 EUR": {Amount: 5, Currency: "EUR"}, "-0.05 EUR": {Amount: -5, Currency: "EUR"}, "0.00 ": {},
+	} {
+		if got := money.String(); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}

@@ -5,7 +5,11 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strconv"
+	"strings"
 	"time"
+
+	"golang.org/x/text/currency"
 
 	"orderflow/pkg/service"
 )
@@ -16,9 +20,25 @@ type Money struct {
 	Currency string `json:"currency"`
 }
 
-// String writes the money with two decimals, as the currencies used here have.
+// String writes the money with the decimals that its currency has, as in 19.80 EUR or 1980 JPY; with two where the
+// currency is not known.
 func (m Money) String() string {
-	return fmt.Sprintf("%d.%02d %s", m.Amount/100, m.Amount%100, m.Currency)
+	decimals := 2
+	if unit, err := currency.ParseISO(m.Currency); err == nil {
+		decimals, _ = currency.Standard.Rounding(unit)
+	}
+	digits, sign := strconv.FormatInt(m.Amount, 10), ""
+	if m.Amount < 0 {
+		digits, sign = digits[1:], "-"
+	}
+	if decimals == 0 {
+		return sign + digits + " " + m.Currency
+	}
+	if short := decimals + 1 - len(digits); short > 0 {
+		digits = strings.Repeat("0", short) + digits
+	}
+	point := len(digits) - decimals
+	return sign + digits[:point] + "." + digits[point:] + " " + m.Currency
 }
 
 // Product is what the catalog lists.

@@ -29,8 +29,8 @@ type Story struct {
 	Awaited []journey.Awaited `json:"awaited"`
 	// Stuck are events that were held or parked.
 	Stuck []Stuck `json:"stuck"`
-	// Spent is what the time was spent with, in ms, by what went on. Things that
-	// went on at the same time are counted each.
+	// Spent is what the time was spent with, in ms, by what went on, as
+	// [journey.Spent] counts it.
 	Spent map[string]float64 `json:"spentMs"`
 	// Silent names the services that do not answer, with the reason: what they
 	// know is missing.
@@ -48,12 +48,23 @@ type Stuck struct {
 	// Since is when it arrived, and DueAt when it is tried again by itself.
 	Since time.Time `json:"since"`
 	DueAt time.Time `json:"dueAt,omitzero"`
-	// Mend is the command that has it tried again now.
-	Mend string `json:"mend"`
+	// Mend is the command that has it tried again now; empty where there is none.
+	Mend string `json:"mend,omitempty"`
 }
 
 // ErrUnknown says that nobody has heard of the order.
 var ErrUnknown = errors.New("nobody knows this order")
+
+// ErrCustomer says that the id is one of a customer: services have heard of it, and
+// of no order.
+var ErrCustomer = errors.New("this is the id of a customer, not of an order")
+
+// aboutCustomer reports whether everything that happened, happened to a customer.
+func aboutCustomer(items []journey.Item) bool {
+	return len(items) > 0 && !slices.ContainsFunc(items, func(item journey.Item) bool {
+		return !strings.HasPrefix(item.Type, "customer.events.")
+	})
+}
 
 // Services are those that are asked.
 func Services() []string {
@@ -89,13 +100,14 @@ func Read(ctx context.Context, c *client.Client, orderID string) (Story, error) 
 		return story, fmt.Errorf("%w: %s", ErrUnknown, orderID)
 	}
 	story.Items = journey.Arrange(story.Items)
+	if story.Status == "" && aboutCustomer(story.Items) {
+		return story, fmt.Errorf("%w: %s (GET /orders?customerId=%s of the order service lists the orders of theirs)", ErrCustomer, orderID, orderID)
+	}
+	story.Spent = journey.Spent(story.Items)
 	story.Awaited = journey.Await(story.Items, story.Status, slices.Collect(maps.Keys(story.Silent)), time.Now())
 	for _, item := range story.Items {
-		for _, span := range item.Spans {
-			story.Spent[span.Doing] += span.Ms
-		}
 		if item.Kind == "held" || item.Kind == "parked" {
-			story.Stuck = append(story.Stuck, stuck(item))
+			story.Stuck = append(story.Stuck, stuck(item, orderID))
 		}
 	}
 	return story, nil
@@ -113,12 +125,15 @@ func trace(ctx context.Context, c *client.Client, name, orderID string) ([]journ
 	return journey.Items(told), err
 }
 
-func stuck(item journey.Item) Stuck {
-	return Stuck{
+func stuck(item journey.Item, orderID string) Stuck {
+	s := Stuck{
 		Service: item.Service, ID: item.ID, Type: item.Type, Status: item.Kind, Attempts: item.Attempts,
 		Reason: strings.TrimSpace(item.Detail), Since: item.At, DueAt: item.DueAt,
-		Mend: fmt.Sprintf("orderflow deadletters redrive --service %s %s", item.Service, item.ID),
 	}
+	if item.ID != orderID { // the process of an order that was put aside is no event: only the order service tries it again
+		s.Mend = fmt.Sprintf("orderflow deadletters redrive --service %s %s", item.Service, item.ID)
+	}
+	return s
 }
 
 func reason(err error) string {

@@ -46,7 +46,7 @@ func (s Story) Write(out io.Writer, now time.Time) error {
 		fmt.Fprintf(table, "\t%s\t%s\t%s\n", stuck.Service, printable(stuck.words(now)), stuck.Mend)
 	}
 	if len(s.Spent) > 0 {
-		fmt.Fprintf(table, "\ntime spent: %s\n", strings.Join(s.spent(), ", "))
+		fmt.Fprintf(table, "\nof %s: %s\n", duration(s.took()), strings.Join(s.spent(), ", "))
 	}
 	return table.Flush()
 }
@@ -123,7 +123,7 @@ func spans(all []journey.Span) string {
 	var parts []string
 	for _, span := range all {
 		for _, word := range doing() {
-			if word[0] == span.Doing {
+			if word[0] == span.Doing && span.Ms >= 0.05 { // what took no time is not worth a word
 				parts = append(parts, word[1]+" "+duration(milliseconds(span.Ms)))
 			}
 		}
@@ -139,6 +139,17 @@ func (s Story) spent() []string {
 		}
 	}
 	return parts
+}
+
+// took is the time from the first line to the last.
+func (s Story) took() time.Duration {
+	last := s.Items[0].At
+	for _, item := range s.Items {
+		if item.At.After(last) {
+			last = item.At
+		}
+	}
+	return last.Sub(s.Items[0].At)
 }
 
 func milliseconds(ms float64) time.Duration { return time.Duration(ms * float64(time.Millisecond)) }

@@ -101,10 +101,15 @@ export function whatHappened(item) {
   }
 }
 
+// What the time up to an item was spent with: waiting told from working.
+const spent = { person: "for a person", queued: "in the queue", unsent: "to be sent", held: "held back", working: "of work" };
+
 // tookWords says what went on between an item's cause and the item. A service
 // notes what it received when it has dealt with it, so an effect can be noted
 // first: then there is nothing to say.
 export function tookWords(item) {
+  const parts = (item.spans ?? []).filter(span => span.ms >= 0.5).map(span => `${duration(span.ms)} ${spent[span.doing]}`);
+  if (parts.length) return parts.join(", ");
   if (!item.doing) return "";
   if (item.tookMs < 0) return item.doing === "travelling" ? "before confirmation" : "";
   const time = duration(item.tookMs ?? 0);
