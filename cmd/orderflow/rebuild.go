@@ -68,7 +68,7 @@ func (c *rebuildCommand) replay(ctx context.Context, term terminal, conductor re
 	if err != nil {
 		return err
 	}
-	return watchReplays(ctx, term, conductor, begun)
+	return watchReplays(ctx, term, conductor, begun, "orderflow rebuild "+c.Service+" --cancel")
 }
 
 // finish compares and swaps, as was asked for.

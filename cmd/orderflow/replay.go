@@ -85,7 +85,7 @@ func (c *beginReplay) Run(ctx context.Context, term terminal) error {
 	begun, err := conductor.Begin(ctx, wish)
 	switch {
 	case err != nil && ctx.Err() != nil && len(begun) > 0:
-		return interrupted(ctx, term, conductor, begun)
+		return interrupted(ctx, term, conductor, begun, cancelOf(c.To))
 	case err != nil && len(begun) > 0:
 		return fmt.Errorf("begun with %d services, and the same command goes on: %w", len(begun), err)
 	case err != nil:
@@ -95,8 +95,11 @@ func (c *beginReplay) Run(ctx context.Context, term terminal) error {
 		showReplays(term, begun)
 		return nil
 	}
-	return watchReplays(ctx, term, conductor, begun)
+	return watchReplays(ctx, term, conductor, begun, cancelOf(c.To))
 }
+
+// cancelOf is the command that gives replays up.
+func cancelOf(to string) string { return "orderflow replay cancel --to " + to }
 
 type statusReplay struct {
 	whichServices
@@ -140,7 +143,7 @@ func (c *resumeReplay) Run(ctx context.Context, term terminal) error {
 	if found, err = conductor.Change(ctx, found, "resume"); err != nil {
 		return err
 	}
-	return watchReplays(ctx, term, conductor, found)
+	return watchReplays(ctx, term, conductor, found, cancelOf(c.To))
 }
 
 type cancelReplay struct {
@@ -188,8 +191,9 @@ const (
 	tellEvery = 2 * time.Second
 )
 
-// watchReplays tells how replays get on until they end. Whoever interrupts it pauses them.
-func watchReplays(ctx context.Context, term terminal, conductor replays.Conductor, running []client.Replay) error {
+// watchReplays tells how replays get on until they end. Whoever interrupts it pauses them, and is told the command that
+// gives them up.
+func watchReplays(ctx context.Context, term terminal, conductor replays.Conductor, running []client.Replay, giveUp string) error {
 	told := time.Now()
 	last, err := conductor.Watch(ctx, running, lookEvery, func(now []client.Replay) {
 		if time.Since(told) >= tellEvery {
@@ -198,14 +202,14 @@ func watchReplays(ctx context.Context, term terminal, conductor replays.Conducto
 		}
 	})
 	if ctx.Err() != nil {
-		return interrupted(ctx, term, conductor, last)
+		return interrupted(ctx, term, conductor, last, giveUp)
 	}
 	showReplays(term, last)
 	return err
 }
 
 // interrupted pauses the replays that run.
-func interrupted(ctx context.Context, term terminal, conductor replays.Conductor, list []client.Replay) error {
+func interrupted(ctx context.Context, term terminal, conductor replays.Conductor, list []client.Replay, giveUp string) error {
 	running := slices.DeleteFunc(slices.Clone(list), func(r client.Replay) bool { return r.Status != "running" })
 	pausing, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
@@ -214,7 +218,7 @@ func interrupted(ctx context.Context, term terminal, conductor replays.Conductor
 	if err != nil {
 		return fmt.Errorf("interrupted; what could not be paused goes on by itself: %w", err)
 	}
-	return fmt.Errorf("interrupted, and paused: the same command goes on, orderflow replay cancel --to %s gives it up", list[0].To)
+	return fmt.Errorf("interrupted, and paused: the same command goes on, %s gives it up", giveUp)
 }
 
 func showReplays(term terminal, list []client.Replay) {

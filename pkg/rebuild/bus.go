@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -24,14 +24,31 @@ const QueueSuffix = ".rebuild"
 // stopWithin is how long a batch under way may take when filling stops.
 const stopWithin = 10 * time.Second
 
+// markPatience is how long nothing comes before another mark is sent.
+const markPatience = 3 * time.Second
+
 // batchSize is what one transaction of the inbox takes.
 const batchSize = 500
 
-// FromBus fills a model from the bus. in is the inbox over the new place, with
-// the handlers of the service, under the name of its consumer; also are loops of
-// the model itself that go on beside it.
-func FromBus(bus eventbus.Bus, consumer string, in *inbox.Inbox, db sqldb.DB, also ...func(context.Context) error) Feed {
-	return &busFeed{bus: bus, consumer: consumer, in: in, db: db, also: also, missing: map[string]missing{}}
+// BusFeed is what [FromBus] fills a model with.
+type BusFeed struct {
+	Bus eventbus.Bus
+	// Inbox is one over the new place, under the name of its Consumer, with the
+	// handlers of the model: those that write to its tables, registered with
+	// inbox.On or OnBatch. One that has an effect elsewhere would have it again.
+	Consumer string
+	Inbox    *inbox.Inbox
+	DB       sqldb.DB
+	// Also are loops of the model itself that go on meanwhile.
+	Also []func(context.Context) error
+}
+
+// FromBus fills a model from the bus.
+func FromBus(b BusFeed) Feed {
+	return &busFeed{
+		bus: b.Bus, consumer: b.Consumer, in: b.Inbox, db: b.DB, also: b.Also,
+		token: uuid.NewString(), missing: map[string]missing{},
+	}
 }
 
 type busFeed struct {
@@ -42,7 +59,10 @@ type busFeed struct {
 	also     []func(context.Context) error
 	// covered is up to when the live inbox has nothing that the new one lacks.
 	covered int64
-	marks   sync.Map // of the ids of marks that were sent: whether they have come
+	// token tells the marks of this feed from those of another process; sent and
+	// passed are the numbers of the last one that was sent and that has come.
+	token        string
+	sent, passed atomic.Int64
 	// missing are the events that the new inbox lacks and the live one has, by
 	// their ids, with what tells whether a mark that was sent since has passed.
 	missing map[string]missing
@@ -83,7 +103,7 @@ func (f *busFeed) Run(ctx context.Context, filling func()) error {
 	filling()
 	loops, ctx := errgroup.WithContext(ctx)
 	scrub := func(ctx context.Context) error { return f.in.Scrub(ctx, f.bus.Scrub) }
-	for _, loop := range append(slices.Clone(f.also), f.in.Run, scrub) {
+	for _, loop := range append(slices.Clone(f.also), f.in.Run, scrub, f.repeatMarks) {
 		loops.Go(func() error {
 			err := loop(ctx)
 			if err == nil && ctx.Err() == nil {
@@ -101,23 +121,56 @@ func (f *busFeed) handle(ctx context.Context, batch []eventbus.Delivery) error {
 		return err
 	}
 	for _, d := range batch {
-		f.marks.CompareAndSwap(d.Event.ID, false, true)
+		if d.Event.Type == f.markType() && d.Event.Subject == f.token && d.Event.Sequence > f.passed.Load() {
+			f.passed.Store(d.Event.Sequence)
+		}
 	}
 	return nil
 }
 
-// Mark puts an event that nobody handles at the end of the queue: a queue does
-// not tell what is on its way from it.
-func (f *busFeed) Mark(ctx context.Context) (passed func() bool, err error) {
-	id := uuid.NewString()
-	f.marks.Store(id, false)
+func (f *busFeed) markType() string { return f.consumer + ".events.rebuild_mark.v1" }
+
+// mark puts an event that nobody handles at the end of the queue: a queue does
+// not tell what is on its way from it. A later mark that comes stands for those
+// before it.
+func (f *busFeed) mark(ctx context.Context) (passed func() bool, err error) {
+	n := f.sent.Add(1)
 	err = f.bus.Send(ctx, f.queue().Name, eventbus.Event{
-		ID: id, Source: "/orderflow/" + f.consumer, Type: f.consumer + ".events.rebuild_mark.v1", Subject: id, Time: time.Now().UTC(),
+		ID: uuid.NewString(), Source: "/orderflow/" + f.consumer, Type: f.markType(), Subject: f.token, Sequence: n, Time: time.Now().UTC(),
 	})
 	if err != nil {
 		return nil, err
 	}
-	return func() bool { come, _ := f.marks.Load(id); return come == true }, nil
+	return func() bool { return f.passed.Load() >= n }, nil
+}
+
+// repeatMarks sends another mark when none comes although one should: it may
+// have gone to a process that led before this one and was subscribed still, or
+// with a queue that was made anew.
+func (f *busFeed) repeatMarks(ctx context.Context) error {
+	for before := f.passed.Load(); pause(ctx, markPatience, nil); before = f.passed.Load() {
+		if now := f.passed.Load(); now == before && now < f.sent.Load() {
+			if _, err := f.mark(ctx); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Mark marks the end of the queue.
+func (f *busFeed) Mark(ctx context.Context) (left func(context.Context) (string, error), err error) {
+	passed, err := f.mark(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context) (string, error) {
+		if passed() {
+			return "", nil
+		}
+		depth, err := f.bus.Depth(ctx, f.queue().Name)
+		return fmt.Sprintf("history is being taken in; %d events wait", depth), err
+	}, nil
 }
 
 // Remove removes the queue with what is in it.
@@ -205,7 +258,7 @@ func (f *busFeed) Covers(ctx context.Context, live sqldb.Querier, since int64) (
 // bound. So an event that has not come when a mark passes that was sent later
 // never will: somebody has published it who has no history to tell.
 func (f *busFeed) lacks(ctx context.Context, page []known, since int64) (count int, err error) {
-	page = slices.DeleteFunc(page, func(k known) bool { return k.receivedAt < since-clocks.Microseconds() })
+	page = slices.DeleteFunc(page, func(k known) bool { return k.receivedAt < since-clocks.Microseconds() || !f.wants(k) })
 	if len(page) == 0 {
 		return 0, nil
 	}
@@ -236,7 +289,7 @@ func (f *busFeed) lacks(ctx context.Context, page []known, since int64) (count i
 			continue
 		case !before:
 			if mark == nil {
-				if mark, err = f.Mark(ctx); err != nil {
+				if mark, err = f.mark(ctx); err != nil {
 					return 0, err
 				}
 			}
@@ -245,6 +298,12 @@ func (f *busFeed) lacks(ctx context.Context, page []known, since int64) (count i
 		count++
 	}
 	return count, nil
+}
+
+// wants says that the new model takes such events. The live inbox may have other
+// handlers besides those of the model.
+func (f *busFeed) wants(k known) bool {
+	return slices.ContainsFunc(f.in.Patterns(), func(pattern string) bool { return eventbus.Match(pattern, k.typ) })
 }
 
 // parked tells which events the new model could not take in.
@@ -301,7 +360,7 @@ func (f *busFeed) InFlight(ctx context.Context, live, beside sqldb.Querier, subj
 	}
 	inFlight := map[string]bool{}
 	for _, k := range without(one, other) {
-		if k.receivedAt >= since-clocks.Microseconds() {
+		if f.wants(k) && k.receivedAt >= since-clocks.Microseconds() {
 			inFlight[k.subject] = true
 		}
 	}

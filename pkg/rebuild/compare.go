@@ -11,75 +11,145 @@ import (
 	"orderflow/pkg/sqldb"
 )
 
-// most bounds the differences that are kept; a model that is wrong everywhere
-// need not be told row by row.
-const most = 1000
+const (
+	// most bounds the differences that are kept; a model that is wrong everywhere
+	// need not be told row by row.
+	most = 1000
+	// suspects bounds the rows that differ and are in memory until it is clear
+	// whether they have an excuse.
+	suspects = 2000
+	// asked is how many subjects are asked about at once.
+	asked = 200
+)
 
 // errEnough says that there are more differences than are kept.
 var errEnough = errors.New("more differences than are kept")
 
 // comparison is one look at both models.
 type comparison struct {
-	model    Model
-	feed     Feed
-	since    int64
+	model        Model
+	feed         Feed
+	live, beside sqldb.DB
+	since        int64
+	patience     time.Duration
+
 	compared int64
 	found    []Difference
 }
 
 // compare looks at everything, and then again at what was in flight, until it
 // is clear or for patience.
-func (c *comparison) compare(ctx context.Context, live, beside sqldb.DB, patience time.Duration) error {
-	var err error
-	if c.found, err = c.feed.Refused(ctx, most); err != nil {
+func (c *comparison) compare(ctx context.Context) error {
+	refused, err := c.feed.Refused(ctx, most)
+	if err != nil {
 		return err
 	}
-	for _, rows := range c.model.Compare {
-		if err := c.table(ctx, live, beside, rows, patience); err != nil {
-			if errors.Is(err, errEnough) {
-				return nil
-			}
-			return fmt.Errorf("compare %s: %w", rows.Table, err)
+	err = c.find(refused)
+	for _, table := range c.model.Tables {
+		if err == nil && table.Key != "" {
+			err = c.table(ctx, table)
+		}
+	}
+	if err == nil && c.model.Derived != nil {
+		err = c.derived(ctx)
+	}
+	if errors.Is(err, errEnough) {
+		return nil
+	}
+	return err
+}
+
+// find keeps differences, and returns errEnough when there is no room for more.
+func (c *comparison) find(more []Difference) error {
+	c.found = append(c.found, more...)
+	if len(c.found) >= most {
+		c.found = c.found[:most]
+		return errEnough
+	}
+	return nil
+}
+
+// derived looks in each model, by itself, at what follows from its rows.
+func (c *comparison) derived(ctx context.Context) error {
+	for _, side := range []struct {
+		of string
+		db sqldb.DB
+	}{{"", c.live}, {"in the new model: ", c.beside}} {
+		var wrong []Difference
+		err := side.db.View(ctx, func(tx sqldb.Tx) (err error) {
+			wrong, err = c.model.Derived(ctx, tx)
+			return err
+		})
+		if err != nil {
+			return fmt.Errorf("compare what follows from rows: %w", err)
+		}
+		for i := range wrong {
+			wrong[i].What = side.of + wrong[i].What
+		}
+		if err := c.find(wrong); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-func (c *comparison) table(ctx context.Context, live, beside sqldb.DB, rows Rows, patience time.Duration) error {
-	until := time.Now().Add(patience)
-	differing, count, err := c.look(ctx, live, beside, rows, nil)
+// table compares a table, a stretch after the other: each ends where there are
+// enough rows in memory that differ.
+func (c *comparison) table(ctx context.Context, table Table) error {
+	columns, err := columnsOf(ctx, c.beside, table.Name)
 	if err != nil {
-		return err
+		return fmt.Errorf("compare %s: %w", table.Name, err)
 	}
-	c.compared += count
+	rows := rows{table: table, columns: slices.DeleteFunc(columns, func(column string) bool {
+		return column == table.Key || slices.Contains(table.Except, column)
+	})}
+	for more := true; more; {
+		var differing []candidate
+		var count int64
+		if differing, count, more, err = c.look(ctx, rows); err != nil {
+			return fmt.Errorf("compare %s: %w", table.Name, err)
+		}
+		c.compared += count
+		if more {
+			rows.after = differing[len(differing)-1].Key
+		}
+		if err := c.settle(ctx, rows, differing); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// settle looks at rows that differ again for as long as they have an excuse.
+func (c *comparison) settle(ctx context.Context, rows rows, differing []candidate) error {
+	until := time.Now().Add(c.patience)
 	for {
 		wrong, open := split(differing)
-		c.found = append(c.found, wrong...)
-		if len(c.found) >= most {
-			c.found = c.found[:most]
-			return errEnough
-		}
-		if len(open) == 0 {
-			return nil
+		if err := c.find(wrong); err != nil || len(open) == 0 {
+			return err
 		}
 		if time.Now().After(until) {
-			for _, d := range open {
-				c.found = append(c.found, d.Difference)
+			for i := range open {
+				open[i].What += ", while one of them lacks an event of it"
 			}
-			return nil
+			differing = nil
+			for _, d := range open {
+				differing = append(differing, candidate{Difference: d.Difference})
+			}
+			continue
 		}
 		if !pause(ctx, 100*time.Millisecond, nil) {
 			return ctx.Err()
 		}
 		differing = nil
-		for some := range slices.Chunk(open, 200) {
-			keys := make([]string, len(some))
-			for i, d := range some {
-				keys[i] = d.Key
+		for part := range slices.Chunk(open, asked) {
+			rows.keys = make([]string, len(part))
+			for i, d := range part {
+				rows.keys[i] = d.Key
 			}
-			again, _, err := c.look(ctx, live, beside, rows, keys)
+			again, _, _, err := c.look(ctx, rows)
 			if err != nil {
-				return err
+				return fmt.Errorf("compare %s: %w", rows.table.Name, err)
 			}
 			differing = append(differing, again...)
 		}
@@ -89,6 +159,7 @@ func (c *comparison) table(ctx context.Context, live, beside sqldb.DB, rows Rows
 // candidate is a difference that may have an excuse.
 type candidate struct {
 	Difference
+
 	inFlight bool
 }
 
@@ -103,50 +174,51 @@ func split(all []candidate) (wrong []Difference, open []candidate) {
 	return wrong, open
 }
 
-// look compares the rows with the keys, or all, in one snapshot on either side,
-// and tells which of those that differ have an event in flight.
-func (c *comparison) look(ctx context.Context, live, beside sqldb.DB, rows Rows, keys []string) (differing []candidate, count int64, err error) {
-	err = live.View(ctx, func(one sqldb.Tx) error {
-		return beside.View(ctx, func(other sqldb.Tx) error {
+// look compares rows in one snapshot on either side, and tells which of those
+// that differ have an event in flight. more says that it ended at the last of
+// these, before the end.
+func (c *comparison) look(ctx context.Context, rows rows) (differing []candidate, count int64, more bool, err error) {
+	err = c.live.View(ctx, func(live sqldb.Tx) error {
+		return c.beside.View(ctx, func(beside sqldb.Tx) error {
 			var err error
-			if differing, count, err = merge(ctx, one, other, live.Dialect(), rows, keys); err != nil {
+			if differing, count, more, err = merge(ctx, live, beside, c.live.Dialect(), rows); err != nil {
 				return err
 			}
-			for some := range slices.Chunk(differing, 200) {
-				subjects := make([]string, len(some))
-				for i, d := range some {
+			for part := range slices.Chunk(differing, asked) {
+				subjects := make([]string, len(part))
+				for i, d := range part {
 					subjects[i] = d.Key
 				}
-				inFlight, err := c.feed.InFlight(ctx, one, other, subjects, c.since)
+				inFlight, err := c.feed.InFlight(ctx, live, beside, subjects, c.since)
 				if err != nil {
 					return err
 				}
-				for i := range some {
-					some[i].inFlight = inFlight[some[i].Key]
+				for i := range part {
+					part[i].inFlight = inFlight[part[i].Key]
 				}
 			}
 			return nil
 		})
 	})
-	return differing, count, err
+	return differing, count, more, err
 }
 
 // merge walks through the rows of both models side by side.
-func merge(ctx context.Context, live, beside sqldb.Querier, dialect sqldb.Dialect, rows Rows, keys []string) (differing []candidate, count int64, err error) {
-	one, err := walk(ctx, live, dialect, rows, keys)
+func merge(ctx context.Context, live, beside sqldb.Querier, dialect sqldb.Dialect, rows rows) (differing []candidate, count int64, more bool, err error) {
+	one, err := walk(ctx, live, dialect, rows)
 	if err != nil {
-		return nil, 0, err
+		return nil, 0, false, err
 	}
 	defer one.rows.Close()
-	other, err := walk(ctx, beside, dialect, rows, keys)
+	other, err := walk(ctx, beside, dialect, rows)
 	if err != nil {
-		return nil, 0, err
+		return nil, 0, false, err
 	}
 	defer other.rows.Close()
 	differ := func(key, what string) {
-		differing = append(differing, candidate{Difference: Difference{rows.Table, key, what}})
+		differing = append(differing, candidate{Difference: Difference{rows.table.Name, key, what}})
 	}
-	for one.next() && other.next() && (!one.over || !other.over) && len(differing) < 2*most {
+	for one.next() && other.next() && (!one.over || !other.over) {
 		count++
 		switch {
 		case other.over || !one.over && one.key < other.key:
@@ -156,27 +228,64 @@ func merge(ctx context.Context, live, beside sqldb.Querier, dialect sqldb.Dialec
 			differ(other.key, "is missing in the live model")
 			other.taken = true
 		default:
-			if what := changed(rows, one.values, other.values); what != "" {
+			if what := rows.changed(one.values, other.values); what != "" {
 				differ(one.key, what)
 			}
 			one.taken, other.taken = true, true
 		}
+		if len(differing) == suspects {
+			return differing, count, true, nil
+		}
 	}
-	return differing, count, errors.Join(one.err, other.err)
+	return differing, count, false, errors.Join(one.err, other.err)
 }
 
-func changed(rows Rows, live, should []string) string {
+// rows are those of a table that are compared: all, those behind a key, or those
+// with certain keys.
+type rows struct {
+	table   Table
+	columns []string
+	after   string
+	keys    []string
+}
+
+// changed tells in which columns a row of the live model is not what it should be.
+func (r rows) changed(live, should []string) string {
 	var what []string
-	for i, column := range rows.Columns {
+	for i, column := range r.columns {
 		switch {
 		case live[i] == should[i]:
-		case slices.Contains(rows.Personal, column):
+		case slices.Contains(r.table.Personal, column):
 			what = append(what, column+" is not what it should be")
 		default:
-			what = append(what, fmt.Sprintf("%s is %.200q, and should be %.200q", column, live[i], should[i]))
+			what = append(what, fmt.Sprintf("%s is %s, and should be %s", column, shown(live[i]), shown(should[i])))
 		}
 	}
 	return strings.Join(what, "; ")
+}
+
+// Values are read as texts; a letter before them tells the text NULL from none.
+const none, some = `NULL`, `=`
+
+func shown(value string) string {
+	if value == none {
+		return none
+	}
+	return fmt.Sprintf("%.200q", strings.TrimPrefix(value, some))
+}
+
+// columnsOf lists the columns of a table, generated ones included.
+func columnsOf(ctx context.Context, db sqldb.DB, table string) ([]string, error) {
+	list := `SELECT name FROM pragma_table_xinfo($1) ORDER BY cid`
+	if db.Dialect() == sqldb.Postgres {
+		list = `SELECT CAST(column_name AS TEXT) FROM information_schema.columns
+			WHERE table_schema = current_schema() AND table_name = $1 ORDER BY ordinal_position`
+	}
+	found, err := db.Query(ctx, list, table)
+	if err != nil {
+		return nil, err
+	}
+	return sqldb.Collect(found, func(row sqldb.Row) (name string, err error) { return name, row.Scan(&name) })
 }
 
 // walker is a place in the rows of one model.
@@ -191,24 +300,28 @@ type walker struct {
 
 // walk begins before the first row. Keys are in the order of their bytes, as
 // they are compared here.
-func walk(ctx context.Context, q sqldb.Querier, dialect sqldb.Dialect, rows Rows, keys []string) (*walker, error) {
-	columns := make([]string, len(rows.Columns))
-	for i, column := range rows.Columns {
-		columns[i] = `COALESCE(CAST(` + column + ` AS TEXT), 'NULL')`
-	}
-	statement := `SELECT ` + strings.Join(append([]string{rows.Key}, columns...), ", ") + ` FROM ` + rows.Table
-	args := make([]any, len(keys))
-	if len(keys) > 0 {
-		statement += ` WHERE ` + rows.Key + ` IN ` + sqldb.List(1, len(keys))
-		for i, key := range keys {
-			args[i] = key
-		}
-	}
-	statement += ` ORDER BY ` + rows.Key
+func walk(ctx context.Context, q sqldb.Querier, dialect sqldb.Dialect, rows rows) (*walker, error) {
+	key := rows.table.Key
 	if dialect == sqldb.Postgres {
-		statement += ` COLLATE "C"`
+		key += ` COLLATE "C"`
 	}
-	found, err := q.Query(ctx, statement, args...)
+	columns := make([]string, len(rows.columns))
+	for i, column := range rows.columns {
+		columns[i] = `COALESCE('` + some + `' || CAST(` + column + ` AS TEXT), '` + none + `')`
+	}
+	statement := `SELECT ` + strings.Join(append([]string{rows.table.Key}, columns...), ", ") + ` FROM ` + rows.table.Name
+	var args []any
+	switch {
+	case len(rows.keys) > 0:
+		statement += ` WHERE ` + rows.table.Key + ` IN ` + sqldb.List(1, len(rows.keys))
+		for _, key := range rows.keys {
+			args = append(args, key)
+		}
+	case rows.after != "":
+		statement += ` WHERE ` + key + ` > $1`
+		args = append(args, rows.after)
+	}
+	found, err := q.Query(ctx, statement+` ORDER BY `+key, args...)
 	if err != nil {
 		return nil, err
 	}

@@ -45,7 +45,7 @@
 //
 // The new model hears of it as the live one does, and its place is scrubbed as
 // the live database is. What is kept of a comparison names the columns that tell
-// of somebody ([Rows.Personal]) and not what is in them, and of an event that
+// of somebody ([Table.Personal]) and not what is in them, and of an event that
 // could not be taken in that it was (inbox.Options.Personal), and not why.
 //
 // # What must not be rebuilt

@@ -22,12 +22,12 @@ import (
 
 // personal makes words personal, and subjects somebody who can be forgotten.
 func personal(w *world) {
-	w.model.Compare = []rebuild.Rows{{Table: "word", Key: "subject", Columns: []string{"n", "word"}, Personal: []string{"word"}}}
+	w.model.Tables[0].Personal = []string{"word"}
 	w.model.Feed = func(db sqldb.DB) rebuild.Feed {
 		in := inbox.New(db, "words", slog.New(slog.DiscardHandler), inbox.Options{Personal: "test.events."})
 		listen(in)
 		forgetting(in)
-		return rebuild.FromBus(w.bus, "words", in, db)
+		return rebuild.FromBus(rebuild.BusFeed{Bus: w.bus, Consumer: "words", Inbox: in, DB: db})
 	}
 	forgetting(w.in)
 	w.rebuild = w.another()
@@ -68,7 +68,7 @@ func TestNoDifferenceTellsOfSomebody(t *testing.T) {
 		want := []rebuild.Difference{
 			{Table: "inbox", Key: "s1", What: "the new model could not take in test.events.whispered.v1 whispered; the log says why"},
 			{Table: "word", Key: "s3", What: "word is not what it should be"},
-			{Table: "word", Key: "s4", What: `n is "7", and should be "4"; word is not what it should be`},
+			{Table: "word", Key: "s4", What: `word is not what it should be; n is "7", and should be "4"; twice is "14", and should be "8"`},
 		}
 		if diff := cmp.Diff(want, w.becomes(rebuild.Differs).Differences); diff != "" {
 			t.Error(diff)
@@ -134,7 +134,7 @@ func TestWhatKillsARebuildIsToldAndLeavesNoQueue(t *testing.T) {
 		}
 		want := []rebuild.Difference{
 			{Table: "inbox", Key: "s1", What: "the new model could not take in test.events.said.v1 s1-Quist-1; the log says why"},
-			{Table: "word", Key: "s1", What: "is in the live model only"},
+			{Table: "word", Key: "s1", What: "is in the live model only, while one of them lacks an event of it"},
 		}
 		sqldbtest.Eventually(t, "it is told that the new model lacks it, and why", func() bool {
 			w.finish(rebuild.Check) // dead letters have a queue of their own, with no mark in it

@@ -10,10 +10,12 @@ import (
 type Model struct {
 	// Name is the service's.
 	Name string
-	// Tables are exchanged in the swap, each with its indexes.
-	Tables []string
-	// Compare is what must be the same in both.
-	Compare []Rows
+	// Tables are compared, and exchanged in the swap, each with its indexes.
+	Tables []Table
+	// Derived looks in one snapshot of a model at what follows from other rows of
+	// it, such as sums, and returns what does not; may be nil. It is asked about
+	// both models.
+	Derived func(ctx context.Context, q sqldb.Querier) ([]Difference, error)
 	// Migrate makes the tables of the model, and those of its feed, in the new
 	// place. It may be called again.
 	Migrate func(ctx context.Context, db sqldb.DB) error
@@ -23,15 +25,30 @@ type Model struct {
 	Swapped func()
 }
 
-// Rows are the rows of a table that are compared: by Key, a text, all Columns.
-// Leave out what says when or by which delivery a row was written.
-type Rows struct {
-	Table   string
-	Key     string // the id of what the row is about: the subject of its events
-	Columns []string
-	// Personal are those of the Columns that tell of somebody who may be forgotten:
-	// a difference says which of them is not the same, and not what is in it.
+// Table is a table of a model. Every column of it is compared unless it says
+// otherwise, so that one which a later migration adds is compared as well.
+type Table struct {
+	Name string
+	// Key is the column that tells what a row is about, a text: the subject of its
+	// events, and unique. Empty says that the rows are not compared one by one:
+	// they are what [Model.Derived] looks at, or say how far the feed has come.
+	Key string
+	// Except are the columns that say when, or by which delivery, a row was
+	// written.
+	Except []string
+	// Personal are the columns whose values tell who somebody is: that they differ
+	// is told, and not the values, which would outlive the person's wish to be
+	// forgotten.
 	Personal []string
+}
+
+// names are those of the tables.
+func (m Model) names() []string {
+	names := make([]string, len(m.Tables))
+	for i, table := range m.Tables {
+		names[i] = table.Name
+	}
+	return names
 }
 
 // Feed fills a new model.
@@ -40,8 +57,8 @@ type Feed interface {
 	// happens from then on can be missed. Its error is tried again.
 	Run(ctx context.Context, filling func()) error
 	// Mark marks the end of what is there to be taken in, and returns what tells
-	// whether that was.
-	Mark(ctx context.Context) (passed func() bool, err error)
+	// how much of that is left, for people, and "" once it was taken in.
+	Mark(ctx context.Context) (left func(ctx context.Context) (string, error), err error)
 	// Covers returns "" when the new model has every event that the live one has,
 	// and none of its own waits to be tried again; otherwise what it lacks. since is
 	// when the rebuild began. live is the database of the live model, or a

@@ -95,11 +95,28 @@ func (r *Rebuild) lead(ctx context.Context, epoch int64) error {
 			err = r.removeAll(ctx, state.Status)
 		}
 		if err != nil {
+			r.trouble(ctx, err)
 			return err
 		}
 		if !pause(ctx, r.options.Poll, r.wake) {
 			return ctx.Err()
 		}
+	}
+}
+
+// trouble shows why a rebuild that is under way does not go on at the moment.
+func (r *Rebuild) trouble(ctx context.Context, reason error) {
+	if ctx.Err() != nil {
+		return
+	}
+	_, err := r.change(ctx, func(s *State) error {
+		if s.open() || s.Status == Removing || s.Status == Cancelling {
+			s.Reason = reason.Error()
+		}
+		return nil
+	})
+	if err != nil && ctx.Err() == nil { // the database may be the trouble
+		r.log.WarnContext(ctx, "what a rebuild waits for cannot be noted", "model", r.model.Name, "reason", reason, "error", err)
 	}
 }
 
@@ -118,7 +135,7 @@ func (r *Rebuild) removeAll(ctx context.Context, status Status) error {
 	}
 	_, err = r.change(ctx, func(s *State) error {
 		if s.Status == status {
-			s.Status = map[Status]Status{Removing: Swapped, Cancelling: Cancelled}[status]
+			s.Status, s.Reason = map[Status]Status{Removing: Swapped, Cancelling: Cancelled}[status], ""
 		}
 		return nil
 	})
@@ -133,9 +150,9 @@ type filler struct {
 	stop    context.CancelFunc
 	done    chan struct{}
 	filling chan struct{} // closed when nothing can be missed any more
-	// passed tells whether what was there when something was asked for is taken
-	// in; nil before that.
-	passed func() bool
+	// left tells what is still to be taken in of what was there when something was
+	// asked for; nil before that.
+	left func(context.Context) (string, error)
 }
 
 // fill opens the new place and fills it until stop.
@@ -162,6 +179,7 @@ func (r *Rebuild) fill(ctx context.Context) (*filler, error) {
 			})
 			if ctx.Err() == nil {
 				r.log.WarnContext(ctx, "filling a new model has trouble, trying again", "model", r.model.Name, "error", err)
+				r.trouble(ctx, err)
 				pause(ctx, time.Second, nil)
 			}
 		}
@@ -177,13 +195,13 @@ func (f *filler) halt() {
 
 // lacks says what the new model is to get still.
 func (f *filler) lacks(ctx context.Context, live sqldb.Querier, since int64) (lacks string, err error) {
-	if f.passed == nil {
-		if f.passed, err = f.Mark(ctx); err != nil {
+	if f.left == nil {
+		if f.left, err = f.Mark(ctx); err != nil {
 			return "", err
 		}
 	}
-	if !f.passed() {
-		return "history is being taken in", nil
+	if lacks, err := f.left(ctx); err != nil || lacks != "" {
+		return lacks, err
 	}
 	return f.Covers(ctx, live, since)
 }
@@ -197,32 +215,42 @@ func (r *Rebuild) work(ctx context.Context, epoch int64) error {
 	}
 	defer f.db.Close()
 	defer f.halt()
-	select {
-	case <-f.filling:
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	_, err = r.change(ctx, func(s *State) error {
-		if s.Status == Preparing {
-			s.Status = Filling
-		}
-		return nil
-	})
-	for err == nil {
-		var state State
-		if state, err = r.State(ctx); err != nil || !state.open() {
+	for prepared := false; ; {
+		state, err := r.State(ctx)
+		if err != nil || !state.open() {
 			return err
 		}
-		if state.Status == Filling && state.Asked != Nothing {
-			over, err := r.finish(ctx, epoch, f, state)
-			if err != nil || over {
-				return err
+		select {
+		case <-f.filling:
+			if !prepared {
+				prepared = true
+				err = r.prepared(ctx)
+			} else if state.Status == Filling && state.Asked != Nothing {
+				over, failed := r.finish(ctx, epoch, f, state)
+				if over || failed != nil {
+					return failed
+				}
 			}
+		default: // what keeps it from filling is told by who fills it
+		}
+		if err != nil {
+			return err
 		}
 		if !pause(ctx, r.options.Poll, r.wake) {
 			return ctx.Err()
 		}
 	}
+}
+
+// prepared notes that nothing is missed any more.
+func (r *Rebuild) prepared(ctx context.Context) error {
+	_, err := r.change(ctx, func(s *State) error {
+		if s.Status == Preparing {
+			s.Status = Filling
+		}
+		s.Reason = ""
+		return nil
+	})
 	return err
 }
 
@@ -237,8 +265,8 @@ func (r *Rebuild) finish(ctx context.Context, epoch int64, f *filler, state Stat
 	if lacks != "" {
 		return false, r.conclude(ctx, state, func(s *State) { s.Reason = lacks })
 	}
-	c := comparison{model: r.model, feed: f, since: since}
-	if err := c.compare(ctx, r.live, f.db, r.options.Patience); err != nil {
+	c := comparison{model: r.model, feed: f, live: r.live, beside: f.db, since: since, patience: r.options.Patience}
+	if err := c.compare(ctx); err != nil {
 		return false, err
 	}
 	verdict := Same
@@ -247,7 +275,7 @@ func (r *Rebuild) finish(ctx context.Context, epoch int64, f *filler, state Stat
 	}
 	seen := func(s *State) { s.Reason, s.Compared, s.Differences = "", c.compared, c.found }
 	if state.Asked == Check || state.Asked == Swap && verdict == Differs {
-		f.passed = nil
+		f.left = nil
 		return false, r.conclude(ctx, state, func(s *State) { seen(s); s.Status = verdict })
 	}
 	if lacks, err := f.lacks(ctx, r.live, since); err != nil || lacks != "" {
@@ -257,7 +285,8 @@ func (r *Rebuild) finish(ctx context.Context, epoch int64, f *filler, state Stat
 	if err != nil && (errors.Is(err, errNotYet) || sqldb.IsUnavailable(err)) {
 		// The feed may have been halted for it: everything starts over.
 		r.log.InfoContext(ctx, "the swap is tried again", "model", r.model.Name, "error", err)
-		return true, nil
+		reason := "the swap is tried again: " + err.Error()
+		return true, r.conclude(ctx, state, func(s *State) { s.Reason = reason })
 	}
 	if err != nil {
 		return false, fmt.Errorf("swap %s: %w", r.model.Name, err)
@@ -294,14 +323,14 @@ func (r *Rebuild) swap(ctx context.Context, epoch int64, f *filler, state State,
 		if err := sqldb.Fence(ctx, tx, leaseName, epoch); err != nil {
 			return err
 		}
-		if err := r.place.keepOut(ctx, tx, r.model.Tables); err != nil {
+		if err := r.place.keepOut(ctx, tx, r.model.names()); err != nil {
 			return err
 		}
 		if err := r.caughtUp(ctx, tx, f, sqldb.Micros(state.BegunAt)); err != nil {
 			return err
 		}
 		f.halt()
-		if err := r.place.swap(ctx, tx, f.db, r.model.Tables); err != nil {
+		if err := r.place.swap(ctx, tx, f.db, r.model.names()); err != nil {
 			return err
 		}
 		now, err := r.load(ctx, tx)

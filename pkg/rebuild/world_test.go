@@ -28,7 +28,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func tables() fstest.MapFS {
 	text := `-- +goose Up
 CREATE TABLE word (subject TEXT PRIMARY KEY, word TEXT NOT NULL, n BIGINT NOT NULL, written_at BIGINT NOT NULL,
-	twice BIGINT GENERATED ALWAYS AS (n * 2) STORED);
+	twice BIGINT GENERATED ALWAYS AS (n * 2) STORED, told_by TEXT);
 CREATE INDEX word_word ON word (word);
 CREATE TABLE tally (id BIGINT %s PRIMARY KEY, n BIGINT NOT NULL);
 CREATE TABLE letter (subject TEXT PRIMARY KEY);`
@@ -70,6 +70,7 @@ type world struct {
 	in       *inbox.Inbox
 	rebuild  *rebuild.Rebuild
 	model    rebuild.Model
+	beside   eventbus.Bus // what the feed of the new model is given; bus, unless a test breaks it
 	patience time.Duration
 
 	mu      sync.Mutex
@@ -101,16 +102,16 @@ func newWorld(t *testing.T, url string) *world {
 	if err := errors.Join(migrate(t.Context(), db), rebuild.Migrate(t.Context(), db)); err != nil {
 		t.Fatal(err)
 	}
-	w := &world{t: t, db: db, url: url, bus: bus, patience: 500 * time.Millisecond}
+	w := &world{t: t, db: db, url: url, bus: bus, beside: bus, patience: 500 * time.Millisecond}
 	w.in = inbox.New(db, "words", slog.New(slog.DiscardHandler), inbox.Options{})
 	listen(w.in)
 	w.model = rebuild.Model{
-		Name: "words", Tables: []string{"word", "tally"}, Migrate: migrate,
-		Compare: []rebuild.Rows{{Table: "word", Key: "subject", Columns: []string{"word", "n"}}},
+		Name: "words", Migrate: migrate,
+		Tables: []rebuild.Table{{Name: "word", Key: "subject", Except: []string{"written_at"}, Personal: []string{"told_by"}}, {Name: "tally"}},
 		Feed: func(db sqldb.DB) rebuild.Feed {
 			in := inbox.New(db, "words", slog.New(slog.DiscardHandler), inbox.Options{})
 			listen(in)
-			return rebuild.FromBus(bus, "words", in, db)
+			return rebuild.FromBus(rebuild.BusFeed{Bus: w.beside, Consumer: "words", Inbox: in, DB: db})
 		},
 	}
 	w.rebuild = w.another()
@@ -122,17 +123,33 @@ func (w *world) another() *rebuild.Rebuild {
 		rebuild.Options{Poll: 5 * time.Millisecond, Patience: w.patience, LeaseTTL: 2 * time.Second})
 }
 
-// live runs the live consumer.
-func (w *world) live() {
+// live runs the live consumer, until it is stopped.
+func (w *world) live() (stop func()) {
 	w.t.Helper()
-	_, err := w.bus.Subscribe(w.t.Context(), eventbus.Queue{Name: "words", Patterns: w.in.Patterns()}, w.in.Handle)
+	s, err := w.bus.Subscribe(w.t.Context(), eventbus.Queue{Name: "words", Patterns: w.in.Patterns()}, w.in.Handle)
 	if err != nil {
 		w.t.Fatal(err)
+	}
+	return func() {
+		if err := s.Close(w.t.Context()); err != nil {
+			w.t.Error(err)
+		}
 	}
 }
 
 // run runs the rebuild as the kit does it.
 func (w *world) run(r *rebuild.Rebuild) (stop func()) {
+	w.t.Helper()
+	return w.runUntil(r, func(err error) { w.t.Errorf("the rebuild ended with %v", err) })
+}
+
+// runInTrouble is run where errors are what the test is about.
+func (w *world) runInTrouble(r *rebuild.Rebuild) (stop func()) {
+	w.t.Helper()
+	return w.runUntil(r, func(error) {})
+}
+
+func (w *world) runUntil(r *rebuild.Rebuild, failed func(error)) (stop func()) {
 	w.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
@@ -140,7 +157,7 @@ func (w *world) run(r *rebuild.Rebuild) (stop func()) {
 		defer close(done)
 		for ctx.Err() == nil {
 			if err := r.Run(ctx); err != nil && !sqldb.IsUnavailable(err) {
-				w.t.Errorf("the rebuild ended with %v", err)
+				failed(err)
 			}
 		}
 	}()
@@ -149,26 +166,39 @@ func (w *world) run(r *rebuild.Rebuild) (stop func()) {
 	return stop
 }
 
+// event is one that the whole system may say.
+func event(subject, word string, n int) eventbus.Event {
+	return eventOf(fmt.Sprintf("%s-%s-%d", subject, word, n), "test.events.said.v1", subject, n, fmt.Sprintf(`{"word":%q,"n":%d}`, word, n))
+}
+
+func eventOf(id, typ, subject string, n int, data string) eventbus.Event {
+	return eventbus.Event{
+		ID: id, Source: "/orderflow/test", Type: typ, Subject: subject, Sequence: int64(n),
+		Time: time.Now().UTC(), Data: []byte(data), CorrelationID: "c", CausationID: "c",
+	}
+}
+
 // say says something to the whole system, and remembers it.
 func (w *world) say(subject, word string, n int) {
 	w.t.Helper()
-	w.tell(fmt.Sprintf("%s-%s-%d", subject, word, n), "test.events.said.v1", subject, fmt.Sprintf(`{"word":%q,"n":%d}`, word, n))
+	w.sayAll([]eventbus.Event{event(subject, word, n)})
 }
 
-// tell has an event happen.
+// tell has an event of another type happen.
 func (w *world) tell(id, typ, subject, data string) {
 	w.t.Helper()
-	e := eventbus.Event{
-		ID: id, Source: "/orderflow/test", Type: typ, Subject: subject, Sequence: 1,
-		Time: time.Now().UTC(), Data: []byte(data), CorrelationID: "c", CausationID: "c",
-	}
-	if err := w.bus.Publish(context.Background(), e); err != nil {
+	w.sayAll([]eventbus.Event{eventOf(id, typ, subject, 1, data)})
+}
+
+func (w *world) sayAll(events []eventbus.Event) {
+	w.t.Helper()
+	if err := w.bus.Publish(context.Background(), events...); err != nil {
 		w.t.Error(err)
 		return
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.history = append(w.history, e)
+	w.history = append(w.history, events...)
 }
 
 // replay tells the new model everything that was said.
@@ -207,12 +237,18 @@ func (w *world) finish(ask rebuild.Ask) {
 func (w *world) becomes(status rebuild.Status) (state rebuild.State) {
 	w.t.Helper()
 	sqldbtest.Eventually(w.t, "the rebuild is "+string(status), func() bool {
-		var err error
-		if state, err = w.rebuild.State(w.t.Context()); err != nil {
-			w.t.Fatal(err)
-		}
+		state = w.state()
 		return state.Status == status
 	})
+	return state
+}
+
+func (w *world) state() rebuild.State {
+	w.t.Helper()
+	state, err := w.rebuild.State(w.t.Context())
+	if err != nil {
+		w.t.Fatal(err)
+	}
 	return state
 }
 

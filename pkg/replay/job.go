@@ -18,6 +18,9 @@ var (
 	ErrUnknown = errors.New("no such replay")
 	// ErrOver says that a replay has ended, so nothing can be changed about it.
 	ErrOver = errors.New("the replay is over")
+	// ErrElsewhere says that another part of the history is being told to the
+	// queue. Only when that has ended can this one begin.
+	ErrElsewhere = errors.New("a replay that begins elsewhere is open for this queue")
 	// ErrInvalid says that a wish makes no sense.
 	ErrInvalid = errors.New("invalid replay")
 )
@@ -97,8 +100,9 @@ func (j Job) Left() time.Duration {
 }
 
 // Begin begins a replay to a queue, or goes on with the one that is open for it,
-// whatever else is wished then. It returns eventbus.ErrNoQueue when there is no
-// such queue, and [ErrInvalid]; nothing has been done then.
+// at the rate that is wished now. It returns eventbus.ErrNoQueue when there is no
+// such queue, [ErrElsewhere] when the open one began elsewhere in the history, and
+// [ErrInvalid]; nothing has been done then.
 func (r *Replays) Begin(ctx context.Context, w Wish) (Job, error) {
 	if (eventbus.Queue{Name: w.To}).Reserved() || w.To == "" || w.After < 0 || w.Rate < 0 {
 		return Job{}, fmt.Errorf("replay to %q: %w", w.To, ErrInvalid)
@@ -112,13 +116,18 @@ func (r *Replays) Begin(ctx context.Context, w Wish) (Job, error) {
 	}
 	var job Job
 	err := r.db.Update(ctx, func(tx sqldb.Tx) error {
-		_, err := tx.Exec(ctx, `INSERT INTO replay
+		n, err := tx.Exec(ctx, `INSERT INTO replay
 				(id, queue, since, rate, begins, position, ends, status, reason, sent, worked, created_at, updated_at)
 			VALUES ($1, $2, $3, $4, $5, $5, -1, 'running', '', 0, 0, $6, $6)
-			ON CONFLICT (queue) WHERE status IN ('running', 'paused') DO UPDATE SET status = 'running', updated_at = excluded.updated_at`,
+			ON CONFLICT (queue) WHERE status IN ('running', 'paused') DO UPDATE
+			SET status = 'running', rate = excluded.rate, updated_at = excluded.updated_at
+			WHERE replay.begins = excluded.begins AND replay.since = excluded.since`,
 			uuid.NewString(), w.To, since, w.Rate, w.After, now)
 		if err != nil {
 			return err
+		}
+		if n == 0 {
+			return ErrElsewhere
 		}
 		job, err = one(ctx, tx, `WHERE queue = $1 AND status = 'running'`, w.To)
 		tx.AfterCommit(r.wakeUp)

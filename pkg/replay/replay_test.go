@@ -167,8 +167,17 @@ func TestBeginningAgainGoesOn(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		w.queue("audit", "order.#")
 		first := w.begin(replay.Wish{To: "audit"})
-		if second := w.begin(replay.Wish{To: "audit", After: 500}); second.ID != first.ID || second.After != 0 {
+		if second := w.begin(replay.Wish{To: "audit", Rate: 7}); second.ID != first.ID || second.Rate != 7 {
 			t.Errorf("a second one: %+v", second)
+		}
+		// Whoever asks for another part of the history must not take this one for it.
+		for _, other := range []replay.Wish{{To: "audit", After: 500}, {To: "audit", Since: happened(5).Time}} {
+			if job, err := w.replays.Begin(t.Context(), other); !errors.Is(err, replay.ErrElsewhere) {
+				t.Errorf("%+v: %+v, %v", other, job, err)
+			}
+		}
+		if now := w.job(first.ID); now.After != 0 || !now.Since.IsZero() || now.Rate != 7 {
+			t.Errorf("it became %+v", now)
 		}
 		if _, err := w.replays.Pause(t.Context(), first.ID); err != nil {
 			t.Fatal(err)
@@ -241,6 +250,9 @@ func TestAReplayWaitsForWhatIsOnItsWay(t *testing.T) {
 		if job = w.job(job.ID); job.End >= 0 || job.Sent != 0 {
 			t.Errorf("it did not wait: %+v", job)
 		}
+		sqldbtest.Eventually(t, "it says what it waits for", func() bool {
+			return strings.Contains(w.job(job.ID).Reason, "still to be announced")
+		})
 		w.past.set(func() { w.past.pending = false })
 		if job = w.becomes(job.ID, replay.Done); job.Sent != 1010 {
 			t.Errorf("ended as %+v", job)
@@ -328,6 +340,19 @@ func TestAReplayGoesAsFastAsItsConsumer(t *testing.T) {
 		if limit := 3 * (w.options.Window + w.past.page); most > limit {
 			t.Errorf("%d events were in memory, want at most %d", most, limit)
 		}
+	})
+}
+
+// A replay that was begun too slowly is begun again at another rate.
+func TestAnotherRateCountsAtOnce(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		added := w.consume("audit", "order.#")
+		w.run(w.replays)
+		job := w.begin(replay.Wish{To: "audit", Rate: 1})
+		sqldbtest.Eventually(t, "it is under way", func() bool { return w.job(job.ID).Sent > 0 })
+		w.begin(replay.Wish{To: "audit"}) // a thousand events at one a second would take a quarter of an hour
+		w.becomes(job.ID, replay.Done)
+		added.has(t, numbers(1, 1000))
 	})
 }
 

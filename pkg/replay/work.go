@@ -13,8 +13,12 @@ import (
 	"orderflow/pkg/sqldb"
 )
 
-// errStopped says that a replay is not to go on: it was paused or cancelled.
+// errStopped says that a replay is not to go on as it does: it was paused or
+// cancelled, or is to have another rate.
 var errStopped = errors.New("stopped")
+
+// errUnannounced is what a replay says while it waits for its end.
+var errUnannounced = errors.New("what is committed is still to be announced")
 
 // page is a piece of the history on its way to the queue.
 type page struct {
@@ -46,7 +50,7 @@ const maxBytes = 8 << 20
 func (r *Replays) work(ctx context.Context, epoch int64, job Job) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	var watching errgroup.Group
-	watching.Go(func() error { r.watch(ctx, job.ID, stop); return nil })
+	watching.Go(func() error { r.watch(ctx, job, stop); return nil })
 	defer func() {
 		stop(nil)
 		_ = watching.Wait()
@@ -66,7 +70,7 @@ func (r *Replays) follow(ctx context.Context, epoch int64, job Job) error {
 		return err
 	}
 	if job.End < 0 {
-		if w.job.End, err = r.source.End(ctx); err != nil {
+		if w.job.End, err = w.end(ctx); err != nil {
 			return err
 		}
 		if err := w.checkpoint(ctx, w.job.Position, 0); err != nil {
@@ -94,10 +98,21 @@ func (r *Replays) follow(ctx context.Context, epoch int64, job Job) error {
 	return nil
 }
 
-// watch stops the work when somebody has paused or cancelled the replay.
-func (r *Replays) watch(ctx context.Context, id string, stop context.CancelCauseFunc) {
+// end waits until everything that is committed now is announced, and returns
+// where that is. That it waits is shown when it takes long.
+func (w *run) end(ctx context.Context) (int64, error) {
+	told := time.AfterFunc(patient, func() {
+		_ = w.note(ctx, w.epoch, w.job.ID, errUnannounced) // which is only for people
+	})
+	defer told.Stop()
+	return w.source.End(ctx)
+}
+
+// watch stops the work when somebody has paused or cancelled the replay, or has
+// asked for another rate: then it is taken up again with that.
+func (r *Replays) watch(ctx context.Context, working Job, stop context.CancelCauseFunc) {
 	for pause(ctx, r.options.Poll, nil) {
-		if job, err := r.Job(ctx, id); err == nil && job.Status != Running {
+		if job, err := r.Job(ctx, working.ID); err == nil && (job.Status != Running || job.Rate != working.Rate) {
 			stop(errStopped)
 		}
 	}

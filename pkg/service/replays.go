@@ -123,6 +123,9 @@ func replayProblem(err error) error {
 		return NewProblem(http.StatusNotFound, "not-found", "there is no such replay")
 	case errors.Is(err, replay.ErrOver):
 		return NewProblem(http.StatusConflict, "replay-over", err.Error())
+	case errors.Is(err, replay.ErrElsewhere):
+		return NewProblem(http.StatusConflict, "replay-begins-elsewhere",
+			"a replay to this queue that begins elsewhere in the history is open: resume or cancel that one")
 	case errors.Is(err, replay.ErrInvalid):
 		return NewProblem(http.StatusUnprocessableEntity, "invalid-request", "validation failed",
 			FieldError{Location: "body.to", Message: "the queue of a consumer is needed, not one that the bus fills itself"})

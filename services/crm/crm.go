@@ -27,7 +27,7 @@ func Run(ctx context.Context, host service.Host) error {
 		return err
 	}
 	store := story.New(db, server.Configured())
-	in := inbox.New(db, "crm", svc.Log, inbox.Options{Personal: "customer.events.", Forgotten: "customer.events.forgotten.v1"})
+	in := inbox.New(db, "crm", svc.Log, inbox.Options{Personal: story.Personal, Forgotten: story.Forgotten})
 	store.Listen(in)
 
 	svc.Migrate(db, story.Migrations(), inbox.Migrate, sqldb.MigrateLease, rebuild.Migrate)

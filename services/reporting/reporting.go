@@ -22,7 +22,7 @@ func Run(ctx context.Context, host service.Host) error {
 		return err
 	}
 	store := figures.New(db)
-	in := inbox.New(db, "reporting", svc.Log, inbox.Options{Personal: "customer.events.", Forgotten: "customer.events.forgotten.v1"})
+	in := inbox.New(db, "reporting", svc.Log, inbox.Options{Personal: figures.Personal, Forgotten: figures.Forgotten})
 	store.Listen(in)
 	live := figures.NewLive(store)
 

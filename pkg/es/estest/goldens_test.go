@@ -79,16 +79,18 @@ func decode(data []byte) (poured, error) {
 // which nothing is wrong.
 func cup() (estest.Goldens[poured], fstest.MapFS) {
 	means := []poured{{200, vessel{"cup"}}}
-	return estest.Goldens[poured]{
+	goldens := estest.Goldens[poured]{
 		Codec: codec{encode, decode}, Schemas: schemas,
 		List: []estest.Golden[poured]{{Type: "poured", Version: 1, Means: means}, {Type: "poured", Version: 2, Means: means}},
-	}, fstest.MapFS{
+	}
+	files := fstest.MapFS{
 		"poured.v1.json": {Data: []byte("{\"dl\":2,\"into\":\"cup\"}\n")},
 		"poured.v2.json": {Data: []byte("{\n  \"ml\": 200,\n  \"into\": \"cup\"\n}\n")},
 		estest.Sums: {Data: []byte("" +
 			"0627ec548c3097200bf31db87fee4e04109e6ec4aae5fba363138c23a3a47ac2  poured.v1.json\n" +
 			"15efd04e25619f29e4a9d2d35a5b98fae727355de107a461ba0af7341b815d90  poured.v2.json\n")},
 	}
+	return goldens, files
 }
 
 func TestACodecThatReadsEverythingHasNoFaults(t *testing.T) {
