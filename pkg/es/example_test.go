@@ -47,5 +47,5 @@ func ExampleSchemas() {
 	// goods-missing version 1: {}
 	// cancelled version 2: {"reason":"sold out"}
 	// cancelled version 2: {"reason":"ordered twice"}
-	// error: cancelled: unknown version 3, the newest is 2
+	// error: cancelled version 3 was written by a newer program: this one reads up to version 2
 }

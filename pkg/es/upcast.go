@@ -74,8 +74,10 @@ func (s Schemas) of(typ string, version int) (Schema, error) {
 	for _, schema := range s {
 		switch {
 		case schema.Type != typ:
-		case version < 1 || version > schema.Newest():
-			return schema, fmt.Errorf("%s: unknown version %d, the newest is %d", typ, version, schema.Newest())
+		case version > schema.Newest():
+			return schema, fmt.Errorf("%s version %d was written by a newer program: this one reads up to version %d", typ, version, schema.Newest())
+		case version < 1:
+			return schema, fmt.Errorf("%s has version %d in its metadata: they begin with 1", typ, version)
 		default:
 			return schema, nil
 		}

@@ -89,15 +89,15 @@ func TestWhatCannotBeUpcastSaysWhichTypeAndVersion(t *testing.T) {
 		says   string
 	}{
 		"unknown type":        {written("riddle", 1, `{}`), `unknown event type "riddle"`},
-		"from the future":     {written("added", 4, `{}`), "added: unknown version 4, the newest is 3"},
-		"no version":          {written("added", 0, `{}`), "added: unknown version 0"},
+		"from the future":     {written("added", 4, `{}`), "added version 4 was written by a newer program: this one reads up to version 3"},
+		"no version":          {written("added", 0, `{}`), "added has version 0 in its metadata"},
 		"no metadata":         {unreadable, "added: unreadable metadata"},
 		"the upcaster fails":  {written("added", 1, `{"Text":"two"}`), "upcast added from version 1: no number"},
 		"no JSON":             {written("added", 2, `twelve`), "upcast added from version 2: invalid character"},
 		"the upcaster panics": {written("puzzle", 1, `{}`), "upcast puzzle from version 1: panic: index out of range"},
 		"round in a circle":   {written("puzzle", 2, `{}`), "the upcasters lead round in a circle"},
 		"to an unknown type":  {written("puzzle", 3, `{}`), `upcast puzzle from version 3: unknown event type "riddle"`},
-		"to an unknown one":   {written("puzzle", 4, `{}`), "upcast puzzle from version 4: added: unknown version 4"},
+		"to an unknown one":   {written("puzzle", 4, `{}`), "upcast puzzle from version 4: added version 4"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			means, err := numbers.Upcast(test.stored)

@@ -97,8 +97,8 @@ func TestWhatIsNotUnderstoodIsAnError(t *testing.T) {
 		says     string
 	}{
 		"unknown type":      {recorded("customer-cloned", 1, left), `unknown event type "customer-cloned"`},
-		"unknown version":   {recorded(stored.Deactivated, 2, left), "unknown version 2"},
-		"no version":        {recorded(stored.Deactivated, 0, left), "unknown version 0"},
+		"unknown version":   {recorded(stored.Deactivated, 2, left), "version 2 was written by a newer program"},
+		"no version":        {recorded(stored.Deactivated, 0, left), "has version 0"},
 		"no metadata":       {noMetadata, es.ErrUnreadable.Error()},
 		"no JSON":           {recorded(stored.Deactivated, 1, []byte("left")), "invalid character"},
 		"no JSON inside":    {recorded(stored.Deactivated, 1, below(stored.Deactivated, "left")), "invalid character"},
