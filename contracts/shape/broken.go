@@ -83,13 +83,13 @@ func (f Field) broken(at string, now Field) []string {
 	maps.Copy(keywords, now.Is)
 	for _, keyword := range slices.Sorted(maps.Keys(keywords)) {
 		if was, is := f.Is[keyword], now.Is[keyword]; !reflect.DeepEqual(was, is) {
-			broken = append(broken, fmt.Sprintf("%q is retyped: its %s was %s and is %s", at, keyword, said(was), said(is)))
+			broken = append(broken, fmt.Sprintf("%q is retyped: its %s was %s and is %s", at, keyword, quoted(was), quoted(is)))
 		}
 	}
 	return broken
 }
 
-func said(value any) string {
+func quoted(value any) string {
 	if value == nil {
 		return "not said"
 	}

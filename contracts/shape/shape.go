@@ -127,7 +127,11 @@ func (w walk) value(at string, schema map[string]any, required bool, depth int) 
 		}
 	}
 	w.fields[at] = field
-	if items, ok := schema["items"].(map[string]any); ok {
+	items, list, err := said[map[string]any](at, schema, "items")
+	if err != nil {
+		return err
+	}
+	if list {
 		if err := w.value(at+"[]", items, false, depth+1); err != nil {
 			return err
 		}
@@ -135,9 +139,27 @@ func (w walk) value(at string, schema map[string]any, required bool, depth int) 
 	return w.properties(at, schema, depth)
 }
 
+// said returns what a schema says with a keyword, and whether it says anything.
+func said[T any](at string, schema map[string]any, keyword string) (value T, ok bool, err error) {
+	says, ok := schema[keyword]
+	if !ok {
+		return value, false, nil
+	}
+	if value, ok = says.(T); !ok {
+		return value, false, fmt.Errorf("%q has %s that are not understood here: %v", at, keyword, says)
+	}
+	return value, true, nil
+}
+
 func (w walk) properties(at string, schema map[string]any, depth int) error {
-	properties, _ := schema["properties"].(map[string]any)
-	required, _ := schema["required"].([]any)
+	properties, _, err := said[map[string]any](at, schema, "properties")
+	if err != nil {
+		return err
+	}
+	required, _, err := said[[]any](at, schema, "required")
+	if err != nil {
+		return err
+	}
 	for _, name := range required {
 		if _, ok := properties[fmt.Sprint(name)]; !ok {
 			return fmt.Errorf("%q requires %q, of which it says nothing", at, name)

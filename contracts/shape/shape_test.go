@@ -115,6 +115,10 @@ func TestASchemaThatSaysSomethingUnknownIsRefused(t *testing.T) {
 		"a chain of references":     `{"properties": {"a": {"$ref": "#/$defs/b"}}, "$defs": {"b": {"$ref": "#/$defs/c"}, "c": {}}}`,
 		"required without a schema": `{"required": ["a"], "properties": {}}`,
 		"property that is no one":   `{"properties": {"a": true}}`,
+		"items that are none":       `{"properties": {"a": {"type": "array", "items": false}}}`,
+		"items by their places":     `{"properties": {"a": {"type": "array", "items": [{"type": "string"}]}}}`,
+		"properties in a list":      `{"properties": [{"a": {"type": "string"}}]}`,
+		"required as a word":        `{"required": "a", "properties": {"a": {"type": "string"}}}`,
 	} {
 		t.Run(what, func(t *testing.T) {
 			if s, err := shape.Of([]byte(text)); err == nil {

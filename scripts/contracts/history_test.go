@@ -11,7 +11,7 @@ import (
 
 const golden = "services/order/internal/anywhere/testdata/order-placed.v1.json"
 
-// tree is a repository with the contracts of this one and a golden, in two
+// tree is a repository with one of the contracts of this one and a golden, in two
 // commits, of which the last one is beside the subject.
 func tree(t *testing.T) string {
 	t.Helper()
@@ -19,7 +19,15 @@ func tree(t *testing.T) string {
 		t.Skip("there is no git")
 	}
 	folder := t.TempDir()
-	if err := os.CopyFS(filepath.Join(folder, "contracts"), os.DirFS(here)); err != nil {
+	for _, name := range []string{placed, "released/" + strings.Replace(placed, ".schema", "", 1), "readers.json", "retired.json"} {
+		text, err := os.ReadFile(filepath.Join(here, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		write(t, folder, "contracts/"+name, string(text))
+	}
+	samples := filepath.Join("samples", strings.TrimSuffix(placed, ".schema.json"))
+	if err := os.CopyFS(filepath.Join(folder, "contracts", samples), os.DirFS(filepath.Join(here, samples))); err != nil {
 		t.Fatal(err)
 	}
 	write(t, folder, golden, "{}")
@@ -45,7 +53,7 @@ func write(t *testing.T, tree, name, text string) {
 func git(t *testing.T, tree string, args ...string) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "git", append([]string{
-		"-C", tree, "-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "commit.gpgsign=false",
+		"-C", tree, "-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "commit.gpgsign=false", "-c", "core.fsync=none",
 	}, args...)...)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("git %v: %v\n%s", args, err, out)
