@@ -1,6 +1,7 @@
 package order_test
 
 import (
+	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -28,11 +29,13 @@ func (w *world) stored(order string, golden ...string) {
 	}
 }
 
-func (w *world) append(order, typ, data string) {
+func (w *world) append(order, typ, data string) { w.t.Helper(); w.appendVersion(order, typ, 1, data) }
+
+func (w *world) appendVersion(order, typ string, version int, data string) {
 	w.t.Helper()
 	w.store.Append(w.t, "order-"+order, esdb.EventData{
 		EventID: uuid.New(), EventType: typ, ContentType: esdb.ContentTypeJson, Data: []byte(data),
-		Metadata: []byte(`{"version":1,"$correlationId":"corr","$causationId":"cause"}`),
+		Metadata: fmt.Appendf(nil, `{"version":%d,"$correlationId":"corr","$causationId":"cause"}`, version),
 	})
 }
 
@@ -92,5 +95,36 @@ func TestAnOldEventThatCannotBeUpcastIsParkedAndTheOthersFlow(t *testing.T) {
 	w.Get("/orders/" + sound).Want(http.StatusOK)
 	if a := w.Get("/readyz"); a.Status != http.StatusOK {
 		t.Errorf("not ready: %s", a.Body)
+	}
+}
+
+// A release that was put back meets what the one after it has written. It takes
+// that for nothing else, and everything else goes on.
+func TestAnEventOfANewerReleaseIsLeftToIt(t *testing.T) {
+	w := start(t)
+	newer, sound := fresh(), fresh()
+	w.stored(newer, "order-placed.v1.json")
+	w.shown(newer, 0)
+	w.appendVersion(newer, "order-packed", 7, `{"packedAt":"2026-03-14T16:00:00Z","parcels":2}`)
+	w.stored(sound, "order-placed.v1.json", "order-packed.v1.json")
+	w.Hears("order.events.placed.v2", sound)
+	w.shown(sound, 1)
+	sqldbtest.Eventually(t, "it to be set aside", func() bool { return len(w.pages("/deadletters?limit=5")) > 0 })
+	const why = "order-packed version 7 was written by a newer program: this one reads up to version 1"
+	if letters := w.pages("/deadletters?limit=5"); len(letters) != 1 || letters[0]["reason"] != why {
+		t.Errorf("%v", letters)
+	}
+	w.Get("/orders/"+newer).Refused(500, "internal")
+	w.Call("POST", "/orders/"+newer+"/cancel", reason).Refused(500, "internal")
+	if length := len(w.store.Events(t, "order-"+newer)); length != 2 {
+		t.Errorf("%d events: a command was carried out on what is not understood", length)
+	}
+	w.shown(newer, 0) // late, and not wrong
+	w.Get("/orders/" + sound).Want(http.StatusOK)
+	if a := w.Get("/readyz"); a.Status != http.StatusOK {
+		t.Errorf("not ready: %s", a.Body)
+	}
+	if !strings.Contains(w.Log(), why) {
+		t.Error("the log does not say why")
 	}
 }
