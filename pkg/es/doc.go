@@ -18,6 +18,9 @@
 //	Snapshots   states kept to save reading long streams; never believed over events
 //	Follow      the committed log from a checkpoint on, for relays and projections
 //
+// Package snapshot keeps snapshots in a table; package estest holds a codec
+// against the goldens of everything that was ever stored with it.
+//
 // # Snapshots
 //
 // The last events of a stream are read first, as many as lie between two
