@@ -136,8 +136,9 @@
 // # Somebody is forgotten
 //
 // The handler of the event that says so calls [Inbox.Erase]: what is parked of
-// its subject goes, and none of it is parked from then on. [Inbox.Scrub] makes
-// the deleted bytes unreadable.
+// its subject goes, and none of it is parked from then on. What is held gets out
+// of its way ([Options.Forgotten]). [Inbox.Scrub] makes the deleted bytes
+// unreadable.
 //
 // # Forgetting
 //

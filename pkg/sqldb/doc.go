@@ -43,7 +43,9 @@
 // no file of the database holds them. On PostgreSQL it removes dead rows (VACUUM),
 // so that no statement and no inspection of pages as rows finds them; the bytes
 // themselves may remain in free space of pages, and in the server's write-ahead
-// log, until they are written over, which is the operator's to settle.
+// log, until they are written over, which is the operator's to settle. Copies of
+// values also lie in its statistics (pg_stats), which VACUUM leaves alone: a column
+// whose values must go is left out of them by SET STATISTICS 0 in its migration.
 //
 // What belongs to one dialect alone (LISTEN/NOTIFY, advisory locks, snapshots)
 // lives with its user, in one file a dialect, behind [DB.Dialect].

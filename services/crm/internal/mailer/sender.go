@@ -169,7 +169,7 @@ func (s *Sender) round(ctx context.Context, epoch int64) (int, error) {
 				break
 			}
 			if !spent {
-				return 0, fmt.Errorf("mail server %s: %s", s.server.address(), reasonOf(err))
+				return 0, fmt.Errorf("mail server %s: %s", s.server.address(), reasonOf(err, d.To))
 			}
 		}
 		if err := s.settle(ctx, epoch, d, result, err); err != nil {
@@ -188,7 +188,7 @@ func (s *Sender) settle(ctx context.Context, epoch int64, d story.Due, result ve
 	attempt := d.Attempts + 1
 	outcome := story.Outcome{Sent: result == accepted}
 	if why != nil {
-		outcome.Reason = reasonOf(why)
+		outcome.Reason = reasonOf(why, d.To)
 		outcome.GiveUp = result == refused || attempt >= s.options.MaxAttempts
 		outcome.Again = time.Now().Add(s.delay(attempt))
 	}

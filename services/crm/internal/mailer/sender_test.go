@@ -119,6 +119,20 @@ func TestMailThatIsRefusedForGoodFailsAndHoldsUpNoOther(t *testing.T) {
 	}
 }
 
+// TestNoReasonNamesTheRecipient has the server repeat the address, as most do, in
+// whatever case: a reason is logged, and logs are erased by nobody.
+func TestNoReasonNamesTheRecipient(t *testing.T) {
+	server := smtptest.New(t)
+	server.Behave(times(1, smtptest.RcptTo, "550 5.1.1 <ZOE@example.org>: zoe@example.org is nobody of that name"))
+	p := newPost(t, sqldbtest.SQLite(t), server.URL(), quick)
+	p.queue(t, 0)
+	p.run(t)
+	p.await(t, "failed", 1)
+	if _, reason := p.last(t, 0); !strings.Contains(reason, "5.1.1 <(recipient)>: (recipient) is nobody of that name") {
+		t.Errorf("reason %q", reason)
+	}
+}
+
 func TestMailThatNeverGetsThroughIsGivenUp(t *testing.T) {
 	server := smtptest.New(t)
 	server.Behave(func(step smtptest.Step, _ string) string {

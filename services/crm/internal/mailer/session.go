@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/textproto"
+	"regexp"
 	"strings"
 	"time"
 
@@ -126,14 +127,17 @@ func judge(err error) verdict {
 	}
 }
 
-// reasonOf is an error as one line that names no recipient.
-func reasonOf(err error) string {
+// reasonOf is an error as one line that does not name the recipient: it is logged.
+func reasonOf(err error, recipient string) string {
 	text := err.Error()
 	var reply *textproto.Error
 	if errors.As(err, &reply) {
 		text = reply.Error()
 	}
 	text, _, _ = strings.Cut(text, ", affected ")
+	if recipient != "" { // servers repeat it
+		text = regexp.MustCompile(`(?i)`+regexp.QuoteMeta(recipient)).ReplaceAllLiteralString(text, "(recipient)")
+	}
 	text = strings.ToValidUTF8(oneLine(text), "?")
 	if letters := []rune(text); len(letters) > 300 {
 		text = string(letters[:300]) + "..."
