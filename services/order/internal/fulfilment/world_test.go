@@ -4,15 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
-	"os"
-	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
 	"github.com/google/uuid"
 	"go.uber.org/goleak"
 
@@ -23,21 +19,21 @@ import (
 	"orderflow/pkg/sqldb/sqldbtest"
 	"orderflow/services/order/internal/domain"
 	"orderflow/services/order/internal/fulfilment"
-	"orderflow/services/order/internal/stored"
+	"orderflow/services/order/internal/ordertest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m, esdbservertest.ClientLeaks()...) }
 
-// world is a manager with an event store of its own and a clock that stands
+// world is a manager of the orders in an event store, and a clock that stands
 // still unless a test moves it. The manager does not run yet.
 type world struct {
 	db     sqldb.DB
 	server *esdbservertest.Server
 	store  *es.Store
 	orders *es.Repository[domain.Order, domain.Event]
+	log    *ordertest.Lines
 	config fulfilment.Config
 	clock  *clock
-	log    *lines
 }
 
 // each runs fn on both databases.
@@ -47,24 +43,10 @@ func each(t *testing.T, fn func(t *testing.T, w *world)) {
 
 func newWorld(t testing.TB, db sqldb.DB, options ...esdbservertest.Option) *world {
 	t.Helper()
-	if err := errors.Join(
-		sqldb.MigrateLease(t.Context(), db),
-		sqldb.Migrate(t.Context(), db, "order", os.DirFS("../../migrations")),
-	); err != nil {
-		t.Fatal(err)
-	}
-	server := esdbservertest.New(t, options...)
-	store, err := es.Open(server.ConnectionString(), slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(store.Close)
-	w := &world{
-		db: db, server: server, store: store, clock: &clock{now: noon}, log: &lines{},
-		orders: es.NewRepository(store, "order", stored.Codec{}, domain.Apply),
-	}
+	on := ordertest.New(t, db, options...)
+	w := &world{db: db, server: on.Server, store: on.Store, orders: on.Orders, log: on.Log, clock: &clock{now: noon}}
 	w.config = fulfilment.Config{
-		DB: db, Store: store, Orders: w.orders, Settings: settings, Now: w.clock.Now, Log: slog.New(slog.NewTextHandler(w.log, nil)),
+		DB: db, Store: w.store, Orders: w.orders, Settings: settings, Now: w.clock.Now, Log: slog.New(slog.NewTextHandler(w.log, nil)),
 	}
 	return w
 }
@@ -87,52 +69,16 @@ func (c *clock) advance(to time.Duration) {
 	c.now = noon.Add(to)
 }
 
-// lines keeps what is logged.
-type lines struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-var _ io.Writer = (*lines)(nil)
-
-func (l *lines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *lines) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
-}
-
-// run keeps a manager going, as the kit does it: from the start again after an
-// error. stop ends it and is called anyway.
+// run keeps a manager going.
 func (w *world) run(t testing.TB) (stop func()) {
 	t.Helper()
-	manager := fulfilment.New(w.config)
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		for ctx.Err() == nil {
-			if err := manager.Run(ctx); err != nil && !errors.Is(err, es.ErrUnavailable) && !sqldb.IsUnavailable(err) {
-				t.Errorf("the manager stopped: %v", err)
-			}
-		}
-	}()
-	stop = sync.OnceFunc(func() { cancel(); <-done })
-	t.Cleanup(stop)
-	return stop
+	return ordertest.Run(t, fulfilment.New(w.config).Run)
 }
 
 // do carries out a command on an order.
 func (w *world) do(t testing.TB, id uuid.UUID, decide func(domain.Order) ([]domain.Event, error)) {
 	t.Helper()
-	if _, _, err := w.orders.Update(context.Background(), id, cause.FromContext(context.Background()), es.Precondition{}, decide); err != nil {
-		t.Fatal(err)
-	}
+	ordertest.Do(t, w.orders, id, decide)
 }
 
 // place places an order at noon.
@@ -206,8 +152,5 @@ func (w *world) steps(t testing.TB, category string, id uuid.UUID) []string {
 // scribble appends an event that nobody understands to the stream of an order.
 func (w *world) scribble(t testing.TB, id uuid.UUID) {
 	t.Helper()
-	w.server.Append(t, es.StreamName("order", id), esdb.EventData{
-		EventID: uuid.New(), EventType: "order-packed", ContentType: esdb.ContentTypeJson,
-		Data: []byte(`{"packedAt":"2026-03-14T12:30:00Z"}`), Metadata: []byte(`{"version":99}`),
-	})
+	ordertest.Scribble(t, w.server, id, "order-packed", `{"packedAt":"2026-03-14T12:30:00Z"}`, `{"version":99}`)
 }

@@ -2,13 +2,8 @@ package listing_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"log/slog"
-	"os"
-	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -23,7 +18,7 @@ import (
 	"orderflow/pkg/sqldb/sqldbtest"
 	"orderflow/services/order/internal/domain"
 	"orderflow/services/order/internal/listing"
-	"orderflow/services/order/internal/stored"
+	"orderflow/services/order/internal/ordertest"
 )
 
 const (
@@ -33,14 +28,14 @@ const (
 
 var at = time.Date(2026, 3, 14, 15, 9, 26, 535897932, time.UTC)
 
-// world is a list over an event store of its own. The list does not run yet.
+// world is a list over the orders in an event store. The list does not run yet.
 type world struct {
 	db     sqldb.DB
 	server *esdbservertest.Server
 	store  *es.Store
 	orders *es.Repository[domain.Order, domain.Event]
+	log    *ordertest.Lines
 	list   *listing.Listing
-	log    *lines
 }
 
 // each runs fn on both databases.
@@ -50,63 +45,17 @@ func each(t *testing.T, fn func(t *testing.T, w *world)) {
 
 func newWorld(t testing.TB, db sqldb.DB, options ...esdbservertest.Option) *world {
 	t.Helper()
-	if err := errors.Join(
-		sqldb.MigrateLease(t.Context(), db),
-		sqldb.Migrate(t.Context(), db, "order", os.DirFS("../../migrations")),
-	); err != nil {
-		t.Fatal(err)
-	}
-	server := esdbservertest.New(t, options...)
-	store, err := es.Open(server.ConnectionString(), slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(store.Close)
-	log := &lines{}
+	on := ordertest.New(t, db, options...)
 	return &world{
-		db: db, server: server, store: store, log: log,
-		orders: es.NewRepository(store, "order", stored.Codec{}, domain.Apply),
-		list:   listing.New(db, store, slog.New(slog.NewTextHandler(log, nil))),
+		db: db, server: on.Server, store: on.Store, orders: on.Orders, log: on.Log,
+		list: listing.New(db, on.Store, slog.New(slog.NewTextHandler(on.Log, nil))),
 	}
 }
 
-// lines keeps what is logged.
-type lines struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-var _ io.Writer = (*lines)(nil)
-
-func (l *lines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *lines) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
-}
-
-// run keeps a list up to date, as the kit does it: from the start again after
-// an error. stop ends it and is called anyway.
+// run keeps a list up to date.
 func run(t *testing.T, list *listing.Listing) (stop func()) {
 	t.Helper()
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		for ctx.Err() == nil {
-			if err := list.Run(ctx); err != nil && !errors.Is(err, es.ErrUnavailable) && !sqldb.IsUnavailable(err) {
-				t.Errorf("the list stopped: %v", err)
-			}
-		}
-	}()
-	stop = sync.OnceFunc(func() { cancel(); <-done })
-	t.Cleanup(stop)
-	return stop
+	return ordertest.Run(t, list.Run)
 }
 
 func lineOf(sku string) []domain.Line {
@@ -116,9 +65,7 @@ func lineOf(sku string) []domain.Line {
 // do carries out a command on an order.
 func (w *world) do(t rapid.TB, id uuid.UUID, decide func(domain.Order) ([]domain.Event, error)) {
 	t.Helper()
-	if _, _, err := w.orders.Update(context.Background(), id, cause.FromContext(context.Background()), es.Precondition{}, decide); err != nil {
-		t.Fatal(err)
-	}
+	ordertest.Do(t, w.orders, id, decide)
 }
 
 func (w *world) place(t rapid.TB, customer string, when time.Time) uuid.UUID {
@@ -141,9 +88,7 @@ func reject(o domain.Order) ([]domain.Event, error) {
 // scribble appends an event of any kind to the stream of an order.
 func (w *world) scribble(t testing.TB, id uuid.UUID, typ, data, metadata string) {
 	t.Helper()
-	w.server.Append(t, es.StreamName("order", id), esdb.EventData{
-		EventID: uuid.New(), EventType: typ, ContentType: esdb.ContentTypeJson, Data: []byte(data), Metadata: []byte(metadata),
-	})
+	ordertest.Scribble(t, w.server, id, typ, data, metadata)
 }
 
 // strangers appends n events to a stream that is no order's.
