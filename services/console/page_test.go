@@ -221,7 +221,7 @@ func TestPageFitsEveryWindow(t *testing.T) {
 		name          string
 		width, height int64
 		dark          bool
-	}{{"large", 1600, 1000, false}, {"large-dark", 1600, 1000, true}, {"medium", 800, 900, false}, {"small", 400, 860, false}, {"small-dark", 400, 860, true}} {
+	}{{"large", 1600, 1000, false}, {"large-dark", 1600, 1000, true}, {"laptop", 1280, 800, false}, {"medium", 800, 900, false}, {"small", 400, 860, false}, {"small-dark", 400, 860, true}} {
 		b.size(look.width, look.height)
 		b.dark(look.dark)
 		for view, address := range map[string]string{"board": "/#/", "order": "/#/orders/" + j.OrderID} {
@@ -229,6 +229,9 @@ func TestPageFitsEveryWindow(t *testing.T) {
 			b.so("the "+view+" is there", map[string]string{"board": rows + ` === 5`, "order": items + ` > 10 && ` + nodes + ` > 10`}[view])
 			if wide := b.is(`document.scrollingElement.scrollWidth - innerWidth`); wide != "0" && wide[0] != '-' {
 				b.t.Errorf("%s %s is too wide by %s", look.name, view, wide)
+			}
+			if lines := b.is(`new Set(Array.from(document.querySelectorAll(".sums > div"), figure => figure.offsetTop)).size`); look.width >= 1080 && lines != "1" {
+				b.t.Errorf("%s %s has its figures in %s lines", look.name, view, lines)
 			}
 			b.picture(view + "-" + look.name)
 		}
