@@ -44,11 +44,11 @@ deadletters: build ## List the events that wait for a person, in all services
 
 .PHONY: replay
 replay: build ## Tell one consumer what was announced so far (TO=crm)
-	@$(BIN)/orderflow replay --to $(TO) --data $(DATA)
+	@$(BIN)/orderflow replay --to $(or $(TO),$(error say which consumer, as in: make replay TO=crm)) --data $(DATA)
 
 .PHONY: rebuild
 rebuild: build ## Make a read model anew beside the live one, and swap it (SERVICE=order, reporting or crm)
-	@$(BIN)/orderflow rebuild $(SERVICE) --data $(DATA)
+	@$(BIN)/orderflow rebuild $(or $(SERVICE),$(error say whose read model, as in: make rebuild SERVICE=crm)) --data $(DATA)
 
 .PHONY: verify
 verify: build ## Compare what was committed with what every service shows and has announced
@@ -56,7 +56,7 @@ verify: build ## Compare what was committed with what every service shows and ha
 
 .PHONY: explain
 explain: build ## Tell the whole story of an order: make explain ORDER=...
-	@$(BIN)/orderflow explain --data $(DATA) $(ORDER)
+	@$(BIN)/orderflow explain --data $(DATA) $(or $(ORDER),$(error say which order, as in: make explain ORDER=01a1...))
 
 .PHONY: demo
 demo: build ## Tell the story of four orders, on what runs or on a system of its own
