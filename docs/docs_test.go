@@ -74,6 +74,32 @@ func TestEveryTestThatIsNamedExistsWhereThePageSays(t *testing.T) {
 	}
 }
 
+// TestWhatMakeTestLeavesOutIsSaid finds tests that a page names, that end at once unless TEST_LONG=1 is set, and of which
+// the line that names them does not say so.
+func TestWhatMakeTestLeavesOutIsSaid(t *testing.T) {
+	link, name := regexp.MustCompile(`\]\(([^)]+_test\.go)\)`), regexp.MustCompile("`(Test[A-Z]\\w+)`")
+	leftOut := regexp.MustCompile(`(?m)^func (Test\w+)\(t \*testing\.T\) \{\n\tif (?:os\.Getenv\("TEST_LONG"\) != "1"|!long\(\)) \{\n\t\tt\.Skip`)
+	for page, text := range pages(t) {
+		for line := range strings.Lines(text) {
+			var skipped []string
+			for _, file := range link.FindAllStringSubmatch(line, -1) {
+				code, err := os.ReadFile(filepath.Join("..", filepath.Dir(page), file[1]))
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, match := range leftOut.FindAllStringSubmatch(string(code), -1) {
+					skipped = append(skipped, match[1])
+				}
+			}
+			for _, match := range name.FindAllStringSubmatch(line, -1) {
+				if slices.Contains(skipped, match[1]) && !strings.Contains(line, "TEST_LONG=1") {
+					t.Errorf("%s: make test leaves out %s, and the page does not say so", page, match[1])
+				}
+			}
+		}
+	}
+}
+
 func TestEveryMakeTargetThatIsNamedExists(t *testing.T) {
 	makefile, err := os.ReadFile("../Makefile")
 	if err != nil {
