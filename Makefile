@@ -47,7 +47,7 @@ replay: build ## Tell one consumer what was announced so far (TO=crm)
 	@$(BIN)/orderflow replay --to $(or $(TO),$(error say which consumer, as in: make replay TO=crm)) --data $(DATA)
 
 .PHONY: rebuild
-rebuild: build ## Make a read model anew beside the live one, and swap it (SERVICE=order, reporting or crm)
+rebuild: build ## Make a read model anew beside the live one, and swap it (SERVICE=order, dispatch, reporting or crm)
 	@$(BIN)/orderflow rebuild $(or $(SERVICE),$(error say whose read model, as in: make rebuild SERVICE=crm)) --data $(DATA)
 
 .PHONY: verify

@@ -16,7 +16,7 @@ import (
 type rebuildCommand struct {
 	dataFlag
 	URL     map[string]string `help:"Where a service answers, in place of the system that is up; may be repeated." placeholder:"NAME=URL"`
-	Service string            `arg:"" help:"The service whose read model it is: order, reporting or crm."`
+	Service string            `arg:"" help:"The service whose read model it is: order (its list, and its copies of customers and products), dispatch (its copies of customers), reporting or crm."`
 	Check   bool              `help:"Compare the new model with the live one, and give it up: nothing is changed." xor:"end"`
 	Anyway  bool              `help:"Swap even if they differ, as when the live one is known to be wrong." xor:"end"`
 	Cancel  bool              `help:"Give a rebuild up that was begun before." xor:"end"`

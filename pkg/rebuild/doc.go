@@ -25,11 +25,24 @@
 // # The comparison
 //
 // Each row of the tables that a [Model] names is compared in one snapshot on
-// either side. What differs is excused while an event of its subject has been
+// either side, in all columns but those it leaves out. What follows from rows and
+// is never at rest, such as sums, is compared with these rows ([Model.Derived]).
+// What differs is excused while an event of its subject has been
 // taken in by one model and not by the other, and looked at again until it is
 // not. What differs then, or for [Options.Patience] on end, is a difference: the
 // live model is wrong there, or has no event that history has. It keeps the
-// swap from being made, unless that is asked for whatever differs.
+// swap from being made, unless that is asked for whatever differs. So a subject of
+// which events come without a pause for as long as that may be told as one that
+// differs, with the remark that one model lacks an event of it.
+//
+// Differences are kept beside the live model until the next rebuild. Values of
+// columns that tell who somebody is ([Table.Personal]) are not among them.
+//
+// # In bounded memory
+//
+// What is read of the history is in memory window by window, rows are compared as
+// they are read, and at most 2,000 that differ wait for their excuse at a time. A
+// history ten times as long takes no more.
 //
 // # The swap
 //
@@ -37,7 +50,8 @@
 // model has every event that the live one has, and then, on PostgreSQL, drops
 // the old tables and moves the new ones to their place. Readers wait too for as
 // long, which is milliseconds; should the new model not catch up within a second
-// everybody is let go, and it is tried again. On SQLite it exchanges the rows: writers wait about five seconds
+// everybody is let go, and it is tried again. The lease cannot be renewed
+// meanwhile, and need not be: the transaction is fenced. On SQLite it exchanges the rows: writers wait about five seconds
 // for a million of them, readers do not. An event that only the new model had
 // is handled once more on it, which guarantee 5 makes harmless.
 //

@@ -77,20 +77,22 @@ func New(db sqldb.DB, rawURL string, model Model, log *slog.Logger, options Opti
 // Run works on what is asked for until ctx ends (nil), or something it needs
 // does not work (an error; call it again).
 func (r *Rebuild) Run(ctx context.Context) error {
-	err := r.lease.Run(ctx, r.lead)
+	err := r.lease.Run(ctx, func(leading context.Context, epoch int64) error { return r.lead(leading, ctx, epoch) })
 	if ctx.Err() != nil {
 		return nil //nolint:nilerr // asked to stop
 	}
 	return err
 }
 
-func (r *Rebuild) lead(ctx context.Context, epoch int64) error {
+// lead works for as long as ctx, which ends with the lease; process ends with
+// this process.
+func (r *Rebuild) lead(ctx, process context.Context, epoch int64) error {
 	for {
 		state, err := r.State(ctx)
 		switch {
 		case err != nil:
 		case state.open():
-			err = r.work(ctx, epoch)
+			err = r.work(ctx, process, epoch)
 		case state.Status == Removing, state.Status == Cancelling:
 			err = r.removeAll(ctx, state.Status)
 		}
@@ -208,7 +210,7 @@ func (f *filler) lacks(ctx context.Context, live sqldb.Querier, since int64) (la
 
 // work fills the new model and does what is asked for, until it is not wanted
 // any more.
-func (r *Rebuild) work(ctx context.Context, epoch int64) error {
+func (r *Rebuild) work(ctx, process context.Context, epoch int64) error {
 	f, err := r.fill(ctx)
 	if err != nil {
 		return err
@@ -226,7 +228,7 @@ func (r *Rebuild) work(ctx context.Context, epoch int64) error {
 				prepared = true
 				err = r.prepared(ctx)
 			} else if state.Status == Filling && state.Asked != Nothing {
-				over, failed := r.finish(ctx, epoch, f, state)
+				over, failed := r.finish(ctx, process, epoch, f, state)
 				if over || failed != nil {
 					return failed
 				}
@@ -256,7 +258,7 @@ func (r *Rebuild) prepared(ctx context.Context) error {
 
 // finish does what is asked for if the new model has everything. over says that
 // filling has ended with it.
-func (r *Rebuild) finish(ctx context.Context, epoch int64, f *filler, state State) (over bool, err error) {
+func (r *Rebuild) finish(ctx, process context.Context, epoch int64, f *filler, state State) (over bool, err error) {
 	since := sqldb.Micros(state.BegunAt)
 	lacks, err := f.lacks(ctx, r.live, since)
 	if err != nil {
@@ -281,7 +283,7 @@ func (r *Rebuild) finish(ctx context.Context, epoch int64, f *filler, state Stat
 	if lacks, err := f.lacks(ctx, r.live, since); err != nil || lacks != "" {
 		return false, err // comparing took a while
 	}
-	err = r.swap(ctx, epoch, f, state, seen)
+	err = r.swap(process, epoch, f, state, seen)
 	if err != nil && (errors.Is(err, errNotYet) || sqldb.IsUnavailable(err)) {
 		// The feed may have been halted for it: everything starts over.
 		r.log.InfoContext(ctx, "the swap is tried again", "model", r.model.Name, "error", err)
@@ -317,7 +319,9 @@ var errNotYet = errors.New("the new model did not catch up in time")
 // caught up just before.
 const swapPatience = time.Second
 
-// swap puts the new model in the place of the live one.
+// swap puts the new model in the place of the live one. It does not end with the
+// lease: its transaction keeps that from being renewed, and, once it is fenced,
+// from being taken by anybody else.
 func (r *Rebuild) swap(ctx context.Context, epoch int64, f *filler, state State, seen func(*State)) error {
 	return r.live.Update(ctx, func(tx sqldb.Tx) error {
 		if err := sqldb.Fence(ctx, tx, leaseName, epoch); err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -153,5 +154,43 @@ func TestTroubleIsShownAndARebuildInTroubleCanBeGivenUp(t *testing.T) {
 		w.replay()
 		w.finish(rebuild.Swap)
 		w.becomes(rebuild.Swapped)
+	})
+}
+
+// slow is a database on which the exchange of a table takes a while.
+type slow struct{ sqldb.DB }
+
+func (s slow) Update(ctx context.Context, fn func(sqldb.Tx) error) error {
+	return s.DB.Update(ctx, func(tx sqldb.Tx) error { return fn(slowTx{tx}) })
+}
+
+type slowTx struct{ sqldb.Tx }
+
+func (s slowTx) Exec(ctx context.Context, sql string, args ...any) (int64, error) {
+	if strings.HasPrefix(sql, "DROP TABLE") || strings.HasPrefix(sql, "DELETE FROM") {
+		select {
+		case <-time.After(300 * time.Millisecond):
+		case <-ctx.Done():
+			return 0, ctx.Err()
+		}
+	}
+	return s.Tx.Exec(ctx, sql, args...)
+}
+
+// The transaction of the swap keeps the lease from being renewed. One of a large
+// model is made all the same.
+func TestASwapMayTakeLongerThanTheLeaseLasts(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		w.live()
+		w.say("s", "word", 1)
+		w.has(1)
+		w.run(rebuild.New(slow{w.db}, w.url, w.model, slog.New(slog.DiscardHandler),
+			rebuild.Options{Poll: 5 * time.Millisecond, Patience: time.Minute, LeaseTTL: 200 * time.Millisecond}))
+		w.begin()
+		w.replay()
+		w.finish(rebuild.Swap)
+		w.becomes(rebuild.Swapped)
+		w.has(1)
+		w.gone()
 	})
 }

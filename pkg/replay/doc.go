@@ -28,7 +28,9 @@
 // The state is a row in the service's database: a replay goes on where it was,
 // whatever dies. The checkpoint moves over what the bus has confirmed, so after
 // a crash the last window is sent again. Of several processes one works, under a
-// lease, and the checkpoint is fenced. There is one open replay for each queue.
+// lease, and the checkpoint is fenced. There is one open replay for each queue: it
+// is gone on with, at the rate that is asked for last, and while it is open no
+// other part of the history is begun ([ErrElsewhere]).
 //
 // # Without a gap
 //

@@ -5,6 +5,7 @@ import (
 
 	"orderflow/pkg/inbox"
 	"orderflow/pkg/outbox"
+	"orderflow/pkg/rebuild"
 	"orderflow/pkg/replay"
 	"orderflow/pkg/service"
 	"orderflow/services/dispatch/internal/shipments"
@@ -22,15 +23,15 @@ func Run(ctx context.Context, host service.Host) error {
 		return err
 	}
 	out := svc.Outbox(db, bus)
-	in := inbox.New(db, "dispatch", svc.Log, inbox.Options{Personal: "customer.events.", Forgotten: "customer.events.forgotten.v1"})
+	in := inbox.New(db, "dispatch", svc.Log, inbox.Options{Personal: shipments.Personal, Forgotten: shipments.Forgotten})
 	store := shipments.New(db, out)
 	store.Listen(in)
 
-	svc.Migrate(db, shipments.Migrations(), inbox.Migrate, outbox.Migrate, replay.Migrate)
+	svc.Migrate(db, shipments.Migrations(), inbox.Migrate, outbox.Migrate, replay.Migrate, rebuild.Migrate)
 	svc.Publish(out)
 	svc.ReplayHistory(db, bus, out.History())
-	svc.RefuseRebuild("dispatch has no read model: a shipment holds what a person decided, which is state, and no event tells it to dispatch")
 	shown := svc.Consume(bus, in)
+	svc.RebuildModel(db, shipments.Model(bus, svc.Log, svc.MigrateBeside(shipments.Migrations(), inbox.Migrate)), "dispatch"+rebuild.QueueSuffix)
 
 	shipments.Serve(svc, store, shown)
 	svc.ServeTrace(service.TraceInbox(in), service.TraceOutbox(out), store.Trace)

@@ -61,10 +61,12 @@ func Run(ctx context.Context, host service.Host) error {
 	prices := copies.New(db)
 	list := listing.New(db, store, svc.Log)
 	svc.Loop("order list", list.Run)
-	svc.RebuildModel(db, listing.Model(store, svc.Log, svc.MigrateBeside(migrations, sqldb.MigrateLease)), "")
+	beside := svc.MigrateBeside(migrations, sqldb.MigrateLease, inbox.Migrate)
+	svc.RebuildModel(db, rebuild.Join("order",
+		listing.Model(store, svc.Log, beside), copies.Model(bus, svc.Log, beside)), "order"+rebuild.QueueSuffix)
 
 	in := inbox.New(db, "order", svc.Log, inbox.Options{
-		Personal: "customer.events.", Forgotten: "customer.events.forgotten.v1",
+		Personal: copies.Personal, Forgotten: copies.Forgotten,
 		Outage: func(err error) bool { return errors.Is(err, es.ErrUnavailable) },
 	})
 	manager := fulfilment.New(fulfilment.Config{

@@ -64,6 +64,11 @@ func (s *Store) Listen(in *inbox.Inbox) {
 	inbox.On(in, orderCancelled, func(ctx context.Context, tx sqldb.Tx, e eventbus.Event, _ cancelled) error {
 		return note(ctx, tx, e, func(s Shipment) Shipment { return s.Cancel(e.Time) })
 	})
+	listenCustomers(in)
+}
+
+// listenCustomers registers what keeps the copies of customers.
+func listenCustomers(in *inbox.Inbox) {
 	inbox.On(in, customerCreated, func(ctx context.Context, tx sqldb.Tx, e eventbus.Event, customer created) error {
 		if err := noteName(ctx, tx, e, customer.contact); err != nil {
 			return err

@@ -49,7 +49,7 @@ type priceChanged struct {
 func (c *Copies) Register(in *inbox.Inbox) {
 	inbox.On(in, "customer.events.created.v1", c.customerCreated)
 	inbox.On(in, "customer.events.deactivated.v1", c.customerDeactivated)
-	inbox.On(in, "customer.events.forgotten.v1", func(_ context.Context, tx sqldb.Tx, e eventbus.Event, data customerEvent) error {
+	inbox.On(in, Forgotten, func(_ context.Context, tx sqldb.Tx, e eventbus.Event, data customerEvent) error {
 		in.Erase(tx, e.Subject) // copies have nothing that tells who somebody is, but what is parked does
 		return c.customerForgotten(tx, data)
 	})
