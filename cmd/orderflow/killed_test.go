@@ -56,6 +56,9 @@ func TestReplaysAndRebuildsGoOnAfterTheSystemWasKilled(t *testing.T) {
 	eventually(t, "history is being told", func() bool {
 		return sqldbtest.Count(t, order, `SELECT count(*) FROM replay WHERE status = 'running' AND sent > 0`) == 1
 	})
+	if out := w.must("rebuild", "crm", "--status"); !strings.Contains(out, "crm: filling") || !strings.Contains(out, "order      to crm.rebuild  running") {
+		t.Errorf("the state while history is told:\n%s", out)
+	}
 	w.kill()
 	if s := interrupt(); s.code != 1 || !strings.Contains(s.err, "interrupted") {
 		t.Errorf("interrupted while nothing answers: %+v", s)

@@ -20,6 +20,7 @@ type rebuildCommand struct {
 	Check   bool              `help:"Compare the new model with the live one, and give it up: nothing is changed." xor:"end"`
 	Anyway  bool              `help:"Swap even if they differ, as when the live one is known to be wrong." xor:"end"`
 	Cancel  bool              `help:"Give a rebuild up that was begun before." xor:"end"`
+	Status  bool              `help:"Show how far the last rebuild is, and begin none." xor:"end"`
 	Rate    int64             `help:"At most so many events a second from each service that has history to tell." placeholder:"N"`
 }
 
@@ -37,18 +38,14 @@ func (c *rebuildCommand) Run(ctx context.Context, term terminal) error {
 	if !slices.Contains(conductor.Services, c.Service) {
 		return fmt.Errorf("there is no service %q among %s", c.Service, strings.Join(conductor.Services, ", "))
 	}
-	if c.Cancel {
+	switch {
+	case c.Cancel:
 		return c.giveUp(ctx, term, conductor)
+	case c.Status:
+		return c.show(ctx, term, conductor)
 	}
-	_, err = conductor.Client.BeginRebuild(ctx, c.Service)
-	if problem, ok := errors.AsType[*client.Problem](err); ok && problem.Status == 409 {
-		return errors.New(problem.Detail)
-	}
-	if client.IsNotFound(err) {
-		return fmt.Errorf("%s has no read model to rebuild", c.Service)
-	}
-	if err != nil {
-		return err
+	if _, err = conductor.Client.BeginRebuild(ctx, c.Service); err != nil {
+		return c.refused(err)
 	}
 	state, err := c.until(ctx, conductor.Client, term, "preparing")
 	if err != nil {
@@ -60,6 +57,17 @@ func (c *rebuildCommand) Run(ctx context.Context, term terminal) error {
 		}
 	}
 	return c.finish(ctx, term, conductor)
+}
+
+// refused is what a service says that does not do what is asked for, in words for people.
+func (c *rebuildCommand) refused(err error) error {
+	if problem, ok := errors.AsType[*client.Problem](err); ok && problem.Status == 409 {
+		return errors.New(problem.Detail)
+	}
+	if client.IsNotFound(err) {
+		return fmt.Errorf("%s has no read model to rebuild", c.Service)
+	}
+	return err
 }
 
 // replay has history told to the new model.
@@ -110,24 +118,43 @@ func (c *rebuildCommand) finish(ctx context.Context, term terminal, conductor re
 	return nil
 }
 
+// show tells how far the rebuild is, and the replays to it.
+func (c *rebuildCommand) show(ctx context.Context, term terminal, conductor replays.Conductor) error {
+	state, err := conductor.Client.Rebuild(ctx, c.Service)
+	if err != nil {
+		return c.refused(err)
+	}
+	line := c.Service + ": " + state.Status
+	if state.Reason != "" {
+		line += " (" + state.Reason + ")"
+	}
+	fmt.Fprintf(term.Out, "%s; %d rows compared, %d differ\n", line, state.Compared, len(state.Differences))
+	if state.ReplayTo == "" || state.Status == "none" {
+		return nil
+	}
+	told, err := conductor.Newest(ctx, state.ReplayTo)
+	if err != nil {
+		return err
+	}
+	showReplays(term, told)
+	return nil
+}
+
 // giveUp cancels the rebuild, and the replays to it.
 func (c *rebuildCommand) giveUp(ctx context.Context, term terminal, conductor replays.Conductor) error {
 	state, err := conductor.Client.Rebuild(ctx, c.Service)
 	if err != nil {
-		return err
+		return c.refused(err)
 	}
 	if state.ReplayTo != "" {
-		if open, err := toBeChanged(ctx, conductor, state.ReplayTo, "failed"); err == nil {
+		if open, err := toBeChanged(ctx, conductor, state.ReplayTo); err == nil {
 			if _, err := conductor.Change(ctx, open, "cancel"); err != nil {
 				return err
 			}
 		}
 	}
 	if _, err := conductor.Client.CancelRebuild(ctx, c.Service); err != nil {
-		if problem, ok := errors.AsType[*client.Problem](err); ok && problem.Status == 409 {
-			return errors.New(problem.Detail)
-		}
-		return err
+		return c.refused(err)
 	}
 	if _, err := c.until(ctx, conductor.Client, term, "cancelling"); err != nil {
 		return err

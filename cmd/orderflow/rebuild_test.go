@@ -128,8 +128,10 @@ func TestReadModelsAreRebuiltBesideTheLiveOnesAndAnnounceNothing(t *testing.T) {
 	for service, why := range map[string]string{
 		"packing": "state", "customer": "no read model", "catalog": "no read model", "nobody": "no service",
 	} {
-		if s := w.orderflow("rebuild", service); s.code != 1 || !strings.Contains(s.err, why) {
-			t.Errorf("rebuild %s: %+v", service, s)
+		for _, flags := range [][]string{nil, {"--status"}, {"--cancel"}} {
+			if s := w.orderflow(append([]string{"rebuild", service}, flags...)...); s.code != 1 || !strings.Contains(s.err, why) {
+				t.Errorf("rebuild %s %s: %+v", service, flags, s)
+			}
 		}
 	}
 	if s := w.orderflow("rebuild", "crm", "--cancel"); s.code != 1 || !strings.Contains(s.err, "no rebuild has begun") {

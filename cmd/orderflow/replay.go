@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -103,7 +104,8 @@ func cancelOf(to string) string { return "orderflow replay cancel --to " + to }
 
 type statusReplay struct {
 	whichServices
-	To string `help:"Only the newest to this consumer." placeholder:"SERVICE"`
+	To   string `help:"Only the newest to this consumer." placeholder:"SERVICE"`
+	JSON bool   `name:"json" help:"One JSON object a line, instead of text."`
 }
 
 // Run shows replays.
@@ -117,6 +119,15 @@ func (c *statusReplay) Run(ctx context.Context, term terminal) error {
 	if err != nil {
 		return err
 	}
+	if c.JSON {
+		lines := json.NewEncoder(term.Out)
+		for _, replay := range found {
+			if err := lines.Encode(replay); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
 	if len(found) == 0 {
 		fmt.Fprintln(term.Out, "no replays")
 	}
@@ -124,58 +135,62 @@ func (c *statusReplay) Run(ctx context.Context, term terminal) error {
 	return nil
 }
 
-type resumeReplay struct {
+// changeReplay are the newest replays of each service to a consumer that have not ended for good.
+type changeReplay struct {
 	whichServices
 	To string `help:"The consumer." required:"" placeholder:"SERVICE"`
 }
+
+// change has them resume or cancel. Whoever calls it closes the client, if there is no error.
+func (c changeReplay) change(ctx context.Context, verb string) (replays.Conductor, []client.Replay, error) {
+	conductor, err := c.conductor()
+	if err != nil {
+		return conductor, nil, err
+	}
+	found, err := toBeChanged(ctx, conductor, c.To)
+	if err == nil {
+		found, err = conductor.Change(ctx, found, verb)
+	}
+	if err != nil {
+		conductor.Client.Close()
+	}
+	return conductor, found, err
+}
+
+type resumeReplay struct{ changeReplay }
 
 // Run goes on with replays.
 func (c *resumeReplay) Run(ctx context.Context, term terminal) error {
-	conductor, err := c.conductor()
+	conductor, found, err := c.change(ctx, "resume")
 	if err != nil {
 		return err
 	}
 	defer conductor.Client.Close()
-	found, err := toBeChanged(ctx, conductor, c.To, "failed")
-	if err != nil {
-		return err
-	}
-	if found, err = conductor.Change(ctx, found, "resume"); err != nil {
-		return err
-	}
 	return watchReplays(ctx, term, conductor, found, cancelOf(c.To))
 }
 
-type cancelReplay struct {
-	whichServices
-	To string `help:"The consumer." required:"" placeholder:"SERVICE"`
-}
+type cancelReplay struct{ changeReplay }
 
 // Run ends replays.
 func (c *cancelReplay) Run(ctx context.Context, term terminal) error {
-	conductor, err := c.conductor()
-	if err != nil {
-		return err
-	}
-	defer conductor.Client.Close()
-	found, err := toBeChanged(ctx, conductor, c.To, "failed")
-	if err != nil {
-		return err
-	}
-	found, err = conductor.Change(ctx, found, "cancel")
+	conductor, found, err := c.change(ctx, "cancel")
 	showReplays(term, found)
-	return err
+	if err != nil {
+		return err
+	}
+	conductor.Client.Close()
+	return nil
 }
 
-// toBeChanged returns the newest replay of each service to a consumer that is open, or has the status as well.
-func toBeChanged(ctx context.Context, conductor replays.Conductor, to, status string) ([]client.Replay, error) {
+// toBeChanged returns the newest replay of each service to a consumer that is open, or has failed and could go on.
+func toBeChanged(ctx context.Context, conductor replays.Conductor, to string) ([]client.Replay, error) {
 	all, err := conductor.Newest(ctx, to)
 	if err != nil {
 		return nil, err
 	}
 	var found []client.Replay
 	for _, replay := range all {
-		if replay.Open() || replay.Status == status {
+		if replay.Open() || replay.Status == "failed" {
 			found = append(found, replay)
 		}
 	}

@@ -113,6 +113,9 @@ func TestAServiceAddedLaterIsToldEverythingThatWasAnnounced(t *testing.T) {
 	if out := w.must("replay", "status", "--to", "crm"); strings.Count(out, " done ") != 5 {
 		t.Errorf("five replays to crm:\n%s", out)
 	}
+	if out := w.must("replay", "status", "--to", "crm", "--json"); strings.Count(out, `"status":"done"`) != 5 || !strings.Contains(out, `"service":"packing"`) {
+		t.Errorf("the same as JSON:\n%s", out)
+	}
 	if out := w.must("replay", "--to", "audit", "--service", "packing", "--from", "2"); strings.Count(out, "\n") != 1 || !strings.Contains(out, "packing") {
 		t.Errorf("one service was asked:\n%s", out)
 	}

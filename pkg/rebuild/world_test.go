@@ -236,11 +236,25 @@ func (w *world) finish(ask rebuild.Ask) {
 
 func (w *world) becomes(status rebuild.Status) (state rebuild.State) {
 	w.t.Helper()
-	sqldbtest.Eventually(w.t, "the rebuild is "+string(status), func() bool {
+	w.until("the rebuild is "+string(status), time.Minute, func() bool {
 		state = w.state()
 		return state.Status == status
 	})
 	return state
+}
+
+// until is sqldbtest.Eventually for what is much work.
+func (w *world) until(what string, patience time.Duration, done func() bool) {
+	w.t.Helper()
+	ctx, cancel := context.WithTimeout(w.t.Context(), patience)
+	defer cancel()
+	for !done() {
+		select {
+		case <-time.After(10 * time.Millisecond):
+		case <-ctx.Done():
+			w.t.Fatalf("never: %s; the rebuild is %+v", what, w.state())
+		}
+	}
 }
 
 func (w *world) state() rebuild.State {

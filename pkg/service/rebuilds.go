@@ -69,9 +69,11 @@ func (s *Service) RebuildModel(db sqldb.DB, model rebuild.Model, replayTo string
 
 // RefuseRebuild says at /rebuild why this service has nothing to rebuild.
 func (s *Service) RefuseRebuild(why string) {
-	Post(s, "/rebuild", "Refused: what this service keeps is no read model", func(context.Context, *struct{}) (*rebuildOutput, error) {
+	refuse := func(context.Context, *struct{}) (*rebuildOutput, error) {
 		return nil, NewProblem(http.StatusConflict, "no-read-model", why)
-	})
+	}
+	Get(s, "/rebuild", "Refused: what this service keeps is no read model", refuse)
+	Post(s, "/rebuild", "Refused: what this service keeps is no read model", refuse)
 }
 
 // MigrateBeside returns what makes the tables of a service in another database

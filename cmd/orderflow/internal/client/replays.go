@@ -17,7 +17,7 @@ type Replay struct {
 	PerSecond   float64 `json:"perSecond"`
 	LeftSeconds float64 `json:"leftSeconds"`
 	// Service is whose history it is.
-	Service string `json:"-"`
+	Service string `json:"service"`
 }
 
 // Open says that the replay has not ended: it runs or is paused.
