@@ -47,8 +47,8 @@ func (h History) End(ctx context.Context) (end int64, err error) {
 	return end, nil
 }
 
-// Read hands the announcements behind position after, up to end, to handle, page
-// by page. position is where the page ends. It returns the first error of handle.
+// Read hands the announcements behind position after, up to end, to handle, one
+// by one; and none at end, if nothing is left there. It returns the first error of handle.
 func (h History) Read(
 	ctx context.Context, after, end int64, handle func(ctx context.Context, events []eventbus.Event, position int64) error,
 ) error {
@@ -62,16 +62,18 @@ func (h History) Read(
 		if err != nil {
 			return fmt.Errorf("read the history: %w", err)
 		}
-		events := make([]eventbus.Event, len(page))
-		for i, row := range page {
-			events[i], after = row.event, row.seq // scanned in place of it: the number of the announcement
+		for _, row := range page {
+			after = row.seq // scanned in place of it: the number of the announcement
+			if err := handle(ctx, []eventbus.Event{row.event}, after); err != nil {
+				return err
+			}
 		}
 		if len(page) < historyPage {
-			after = end // the rest is not there any more
+			break // the rest is not there any more
 		}
-		if err := handle(ctx, events, after); err != nil {
-			return err
-		}
+	}
+	if after < end {
+		return handle(ctx, nil, end)
 	}
 	return nil
 }

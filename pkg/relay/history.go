@@ -86,8 +86,8 @@ func (h History) last(ctx context.Context, after, end es.Position) (es.Position,
 var errAtEnd = errors.New("at the end of what was asked for")
 
 // Read hands what announces the events behind position after, up to end, to
-// handle, a piece of the log at a time; there may be nothing in one. position is
-// where it ends. An event that cannot be announced is left out, as it was left
+// handle: what announces one event of the log at a time, or nothing, where a
+// piece of the log ends. position is where that is. An event that cannot be announced is left out, as it was left
 // out then, and told to the log; an error of Translate that is temporary
 // ([Config.Temporary]) and the first error of handle are returned.
 func (h History) Read(
@@ -101,12 +101,21 @@ func (h History) Read(
 		for len(batch.Events) > 0 && batch.Events[len(batch.Events)-1].Position > to {
 			batch.Events = batch.Events[:len(batch.Events)-1]
 		}
-		events, err := h.again(ctx, batch.Events)
+		announcements, err := h.again(ctx, batch.Events)
 		if err != nil {
 			return err
 		}
-		if err := handle(ctx, events, int64(min(batch.Position, to))); err != nil { //nolint:gosec // below 2^63
-			return err
+		at := from
+		for _, a := range announcements {
+			at = a.of.Position
+			if err := handle(ctx, a.events, int64(at)); err != nil { //nolint:gosec // below 2^63
+				return err
+			}
+		}
+		if from = min(batch.Position, to); at < from {
+			if err := handle(ctx, nil, int64(from)); err != nil { //nolint:gosec // below 2^63
+				return err
+			}
 		}
 		if batch.Position >= to {
 			return errAtEnd
@@ -120,7 +129,7 @@ func (h History) Read(
 }
 
 // again translates a piece of the log once more.
-func (h History) again(ctx context.Context, batch []es.Recorded) ([]eventbus.Event, error) {
+func (h History) again(ctx context.Context, batch []es.Recorded) ([]announcement, error) {
 	announcements, failed, err := h.r.translateAll(ctx, batch)
 	if err != nil {
 		return nil, err
@@ -129,9 +138,5 @@ func (h History) again(ctx context.Context, batch []es.Recorded) ([]eventbus.Eve
 		h.r.config.Log.WarnContext(ctx, "an event that cannot be announced is missing in the history that is told again",
 			"id", p.ID, "stream", p.Stream, "revision", p.Revision, "type", p.Type, "error", p.Reason)
 	}
-	events := make([]eventbus.Event, 0, len(announcements))
-	for _, a := range announcements {
-		events = append(events, a.events...)
-	}
-	return events, nil
+	return announcements, nil
 }

@@ -56,6 +56,10 @@ func TestAServiceThatIsAddedWhileEventsFlowHasEachOfThemOnce(t *testing.T) {
 					return
 				}
 				announced.Store(int64(n))
+				select {
+				case <-time.After(2 * time.Millisecond):
+				case <-traffic.Done():
+				}
 			}
 		})
 		defer talking.Wait()

@@ -25,7 +25,8 @@ type Source interface {
 	End(ctx context.Context) (int64, error)
 	// Read hands what was announced behind position after, up to end, to handle,
 	// in order and in pieces; position is where a piece ends, the last one at end.
-	// It returns the first error of handle.
+	// A piece that was sent by half is sent again after a crash, so they are as
+	// small as positions tell apart. It returns the first error of handle.
 	Read(ctx context.Context, after, end int64, handle func(ctx context.Context, events []eventbus.Event, position int64) error) error
 }
 

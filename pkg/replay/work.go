@@ -20,9 +20,10 @@ var errStopped = errors.New("stopped")
 // errUnannounced is what a replay says while it waits for its end.
 var errUnannounced = errors.New("what is committed is still to be announced")
 
-// page is a piece of the history on its way to the queue.
-type page struct {
-	events   []eventbus.Event
+// step is an event on its way to the queue, and where the replay is once the
+// queue has it; or only that, behind history that the queue does not take.
+type step struct {
+	event    *eventbus.Event
 	position int64
 }
 
@@ -37,14 +38,20 @@ type run struct {
 	epoch    int64
 	job      Job
 	patterns []string
-	pages    chan page
+	steps    chan step
 	began    time.Time // of this run
+	at       int64     // up to where the source is read
+	passed   int       // events that were left out since the last step
 	sent     int64     // in this run
 	noted    time.Time // when the checkpoint was last moved
 }
 
-// maxBytes bounds the payloads of a window.
-const maxBytes = 8 << 20
+const (
+	// maxBytes bounds the payloads of a window.
+	maxBytes = 8 << 20
+	// passAtOnce is how many events in a row that are left out make a step.
+	passAtOnce = 1000
+)
 
 // work brings a replay to its end, or returns why that cannot be done now.
 func (r *Replays) work(ctx context.Context, epoch int64, job Job) error {
@@ -64,7 +71,7 @@ func (r *Replays) work(ctx context.Context, epoch int64, job Job) error {
 
 func (r *Replays) follow(ctx context.Context, epoch int64, job Job) error {
 	now := time.Now()
-	w := &run{Replays: r, epoch: epoch, job: job, pages: make(chan page, 1), began: now, noted: now}
+	w := &run{Replays: r, epoch: epoch, job: job, steps: make(chan step, r.options.Window), at: job.Position, began: now, noted: now}
 	var err error
 	if w.patterns, err = r.bus.Patterns(ctx, job.To); err != nil {
 		return err
@@ -79,7 +86,7 @@ func (r *Replays) follow(ctx context.Context, epoch int64, job Job) error {
 	}
 	stages, inside := errgroup.WithContext(ctx)
 	stages.Go(func() error {
-		defer close(w.pages)
+		defer close(w.steps)
 		return r.source.Read(inside, job.Position, w.job.End, w.read)
 	})
 	stages.Go(func() error { return w.send(inside) })
@@ -120,9 +127,27 @@ func (r *Replays) watch(ctx context.Context, working Job, stop context.CancelCau
 
 // read keeps what the consumer wants and hands it on.
 func (w *run) read(ctx context.Context, events []eventbus.Event, position int64) error {
-	events = slices.DeleteFunc(events, func(e eventbus.Event) bool { return !w.wants(e) })
+	before := len(events)
+	wanted := slices.DeleteFunc(events, func(e eventbus.Event) bool { return !w.wants(e) })
+	for i := range wanted {
+		if i == len(wanted)-1 {
+			w.at = position
+		}
+		if err := w.hand(ctx, step{&wanted[i], w.at}); err != nil {
+			return err
+		}
+	}
+	w.at, w.passed = position, w.passed+before-len(wanted)
+	if len(wanted) > 0 || w.passed < passAtOnce && position < w.job.End {
+		return nil
+	}
+	w.passed = 0
+	return w.hand(ctx, step{nil, position})
+}
+
+func (w *run) hand(ctx context.Context, s step) error {
 	select {
-	case w.pages <- page{events, position}:
+	case w.steps <- s:
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
@@ -140,67 +165,50 @@ func (w *run) wants(e eventbus.Event) bool {
 
 // send sends window after window. The checkpoint moves over what is confirmed.
 func (w *run) send(ctx context.Context) error {
-	for next := range w.pages {
-		for part := range w.windows(w.fill(next)) {
-			if len(part.events) > 0 {
-				if err := w.makeRoom(ctx); err != nil {
-					return err
-				}
-				if err := w.bus.Send(ctx, w.job.To, part.events...); err != nil {
-					return err
-				}
-			}
-			if err := w.checkpoint(ctx, part.position, int64(len(part.events))); err != nil {
+	for first := range w.steps {
+		window, position := w.fill(first)
+		if len(window) > 0 {
+			if err := w.makeRoom(ctx); err != nil {
 				return err
 			}
-			if err := w.slowDown(ctx); err != nil {
+			if err := w.bus.Send(ctx, w.job.To, window...); err != nil {
 				return err
 			}
+		}
+		if err := w.checkpoint(ctx, position, int64(len(window))); err != nil {
+			return err
+		}
+		if err := w.slowDown(ctx); err != nil {
+			return err
 		}
 	}
 	return ctx.Err()
 }
 
-// fill adds pages that have been read already, up to a window.
-func (w *run) fill(p page) page {
-	for len(p.events) < w.options.Window && size(p.events) < maxBytes {
-		select {
-		case next, ok := <-w.pages:
-			if !ok {
-				return p
-			}
-			p.events, p.position = append(p.events, next.events...), next.position
-		default:
-			return p
-		}
-	}
-	return p
-}
-
-func size(events []eventbus.Event) (bytes int) {
-	for _, e := range events {
-		bytes += len(e.Data)
-	}
-	return bytes
-}
-
-// windows divides a page where a rate was asked for, so that it is kept within a
-// second too. The position belongs to the end of the page: a part before does
-// not move it.
-func (w *run) windows(p page) func(yield func(page) bool) {
-	most := w.options.Window
+// fill adds what has been read already, up to a window; a small one where a rate
+// was asked for, so that it is kept within a second too.
+func (w *run) fill(next step) (window []eventbus.Event, position int64) {
+	most, bytes := w.options.Window, 0
 	if w.job.Rate > 0 {
 		most = int(min(int64(most), max(1, w.job.Rate/5)))
 	}
-	return func(yield func(page) bool) {
-		before := w.job.Position
-		for len(p.events) > most {
-			if !yield(page{p.events[:most], before}) {
-				return
-			}
-			p.events = p.events[most:]
+	for {
+		position = next.position
+		if next.event != nil {
+			window, bytes = append(window, *next.event), bytes+len(next.event.Data)
 		}
-		yield(p)
+		if len(window) >= most || bytes >= maxBytes {
+			return window, position
+		}
+		select {
+		case more, ok := <-w.steps:
+			if !ok {
+				return window, position
+			}
+			next = more
+		default:
+			return window, position
+		}
 	}
 }
 
