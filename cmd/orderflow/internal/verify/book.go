@@ -22,7 +22,19 @@ type book struct {
 	path string
 	// orders, customers and products are how many subjects there are.
 	orders, customers, products int
+	// shown and told are what is to be written down, up to atATime of each: what
+	// every page of a service is written for would wait for the disk too often.
+	shown []about
+	told  []string
 }
+
+const (
+	// atATime bounds what is gathered before it is written.
+	atATime = 2000
+	// perStatement bounds the rows of one statement: SQLite looks for the name of
+	// each placeholder among all of them.
+	perStatement = 50
+)
 
 // tables are the statements that make them.
 func tables() []string {
@@ -124,7 +136,7 @@ func (b *book) add(ctx context.Context, events []es.Recorded) (unreadable []Diff
 		}
 	}
 	err = b.write(ctx, func(tx sqldb.Tx) error {
-		for some := range slices.Chunk(announcements, 1000) {
+		for some := range slices.Chunk(announcements, perStatement) {
 			if err := owe(ctx, tx, some); err != nil {
 				return err
 			}
@@ -148,7 +160,7 @@ func sourceOf(kind string) string {
 // nothing is known of, the beginning.
 func (b *book) truths(ctx context.Context, kind string, subjects []string) (map[string]truth, error) {
 	found := make(map[string]truth, len(subjects))
-	for some := range slices.Chunk(subjects, 500) {
+	for some := range slices.Chunk(subjects, 2*perStatement) {
 		args := []any{sourceOf(kind)}
 		for _, subject := range some {
 			if _, ok := found[subject]; !ok {
@@ -186,7 +198,7 @@ func scanTruth(row sqldb.Row) (t truth, err error) {
 
 // save writes what is known over what was.
 func save(ctx context.Context, tx sqldb.Tx, truths []truth) error {
-	for some := range slices.Chunk(truths, 500) {
+	for some := range slices.Chunk(truths, perStatement) {
 		args := make([]any, 0, len(some)*3)
 		for _, t := range some {
 			state, err := json.Marshal(t)
@@ -211,6 +223,7 @@ func (b *book) each(ctx context.Context, kind string, fn func([]truth) error) er
 
 // forget begins with a service that has shown nothing yet.
 func (b *book) forget(ctx context.Context) error {
+	b.shown = b.shown[:0]
 	return b.write(ctx, func(tx sqldb.Tx) error {
 		_, err := tx.Exec(ctx, `DELETE FROM shown`)
 		return err
@@ -219,18 +232,38 @@ func (b *book) forget(ctx context.Context) error {
 
 // show takes down which subjects have a row.
 func (b *book) show(ctx context.Context, rows []service.LedgerRow) error {
-	args := make([]any, 0, len(rows)*2)
 	for _, row := range rows {
-		args = append(args, row.Kind, row.Subject)
+		b.shown = append(b.shown, about{row.Kind, row.Subject})
 	}
-	return b.write(ctx, func(tx sqldb.Tx) error {
-		_, err := tx.Exec(ctx, `INSERT INTO shown (kind, subject) VALUES `+sqldb.Values(len(rows), 2)+` ON CONFLICT DO NOTHING`, args...)
-		return err
+	if len(b.shown) < atATime {
+		return nil
+	}
+	return b.writeShown(ctx)
+}
+
+func (b *book) writeShown(ctx context.Context) error {
+	err := b.write(ctx, func(tx sqldb.Tx) error {
+		for some := range slices.Chunk(b.shown, perStatement) {
+			args := make([]any, 0, len(some)*2)
+			for _, row := range some {
+				args = append(args, row.kind, row.subject)
+			}
+			_, err := tx.Exec(ctx, `INSERT INTO shown (kind, subject) VALUES `+sqldb.Values(len(some), 2)+` ON CONFLICT DO NOTHING`, args...)
+			if err != nil {
+				return err
+			}
+		}
+		return nil
 	})
+	b.shown = b.shown[:0]
+	return err
 }
 
 // notShown hands to fn what has no row.
 func (b *book) notShown(ctx context.Context, kind string, fn func([]truth) error) error {
+	if err := b.writeShown(ctx); err != nil {
+		return err
+	}
 	return b.pages(ctx, `SELECT kind, subject, state FROM truth WHERE kind = $2 AND subject > $1
 		AND NOT EXISTS (SELECT 1 FROM shown WHERE shown.kind = $3 AND shown.subject = truth.subject)
 		ORDER BY subject LIMIT 500`, kind, fn, sourceOf(kind), kind)

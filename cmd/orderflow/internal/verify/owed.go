@@ -3,6 +3,7 @@ package verify
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"orderflow/pkg/cause"
@@ -106,35 +107,59 @@ func owe(ctx context.Context, tx sqldb.Tx, all []owed) error {
 }
 
 // tell takes down that something was announced under these ids, each of them as
-// often as it is among them, and returns what is owed under them.
+// often as it is among them, and returns what a publisher owes under them.
 func (b *book) tell(ctx context.Context, publisher string, ids []string) (map[string]owed, error) {
-	times := map[string]int{}
+	args := make([]any, 0, len(ids)+1)
+	args = append(args, publisher)
 	for _, id := range ids {
-		times[id]++
+		args = append(args, id)
 	}
-	found := map[string]owed{}
+	rows, err := b.db.Query(ctx, `SELECT id, publisher, type, subject, sequence, at FROM owed
+		WHERE publisher = $1 AND id IN `+sqldb.List(2, len(ids)), args...)
+	if err != nil {
+		return nil, fmt.Errorf("temporary database: %w", err)
+	}
+	all, err := sqldb.Collect(rows, scanOwed)
+	if err != nil {
+		return nil, fmt.Errorf("temporary database: %w", err)
+	}
+	found := make(map[string]owed, len(all))
+	for _, o := range all {
+		found[o.id] = o
+	}
+	for _, id := range ids {
+		if _, owes := found[id]; owes {
+			b.told = append(b.told, id)
+		}
+	}
+	if len(b.told) < atATime {
+		return found, nil
+	}
+	return found, b.writeTold(ctx)
+}
+
+func (b *book) writeTold(ctx context.Context) error {
+	slices.Sort(b.told)
+	once := slices.Compact(slices.Clone(b.told))
 	err := b.write(ctx, func(tx sqldb.Tx) error {
-		for id, n := range times {
-			if n > 1 {
-				tx.Queue(`UPDATE owed SET told = told + $2 WHERE id = $1 AND publisher = $3`, id, n-1, publisher)
+		for i := 1; i < len(b.told); i++ { // an id that is there again counts again
+			if b.told[i] == b.told[i-1] {
+				tx.Queue(`UPDATE owed SET told = told + 1 WHERE id = $1`, b.told[i])
 			}
 		}
-		args := []any{publisher}
-		for id := range times {
-			args = append(args, id)
+		for some := range slices.Chunk(once, perStatement) {
+			args := make([]any, len(some))
+			for i, id := range some {
+				args[i] = id
+			}
+			if _, err := tx.Exec(ctx, `UPDATE owed SET told = told + 1 WHERE id IN `+sqldb.List(1, len(some)), args...); err != nil {
+				return err
+			}
 		}
-		rows, err := tx.Query(ctx, `UPDATE owed SET told = told + 1 WHERE publisher = $1 AND id IN `+sqldb.List(2, len(times))+`
-			RETURNING id, publisher, type, subject, sequence, at`, args...)
-		if err != nil {
-			return err
-		}
-		all, err := sqldb.Collect(rows, scanOwed)
-		for _, o := range all {
-			found[o.id] = o
-		}
-		return err
+		return nil
 	})
-	return found, err
+	b.told = b.told[:0]
+	return err
 }
 
 func scanOwed(row sqldb.Row) (o owed, err error) {
@@ -144,6 +169,9 @@ func scanOwed(row sqldb.Row) (o owed, err error) {
 // wrongly hands to fn what a publisher had to announce since a time and has not,
 // and what it has announced twice.
 func (b *book) wrongly(ctx context.Context, publisher string, since int64, fn func(owed)) error {
+	if err := b.writeTold(ctx); err != nil {
+		return err
+	}
 	for after := ""; ; {
 		rows, err := b.db.Query(ctx, `SELECT id, publisher, type, subject, sequence, at FROM owed
 			WHERE told <> 1 AND publisher = $1 AND (told > 1 OR at >= $2) AND id > $3 ORDER BY id LIMIT 500`, publisher, since, after)
