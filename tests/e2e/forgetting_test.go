@@ -71,7 +71,7 @@ func forgottenIsNowhere(w *world) {
 		return err
 	})
 	w.rebuilds("crm", "check", "differs")
-	w.analyzes()
+	w.analyses()
 	found, err := w.search(p)
 	if err != nil || len(found) < len(p.traces) {
 		w.t.Fatalf("looked in the wrong places, or she has left too few traces: %v\n%s", err, strings.Join(found, "\n"))
@@ -95,7 +95,7 @@ func forgottenIsNowhere(w *world) {
 	w.isNowhere(p)
 	w.newcomersAreNotTold(p)
 	w.rebuilds("crm", "anyway", "swapped")
-	w.analyzes()
+	w.analyses()
 	w.isNowhere(p)
 	w.isShownAsForgotten(p, sent, waiting)
 }
@@ -125,15 +125,15 @@ func (w *world) rebuilds(owner, ask, status string) {
 	becomes(status)
 }
 
-// analyzes has PostgreSQL look at the values in all tables, as it does by itself
+// analyses has PostgreSQL look at the values in all tables, as it does by itself
 // every now and then, and keep some of them for its planner.
-func (w *world) analyzes() {
+func (w *world) analyses() {
 	w.t.Helper()
 	for service, url := range w.databases {
 		if strings.HasPrefix(url, "postgres") {
 			w.ask(service, func(db sqldb.DB) error {
 				return db.Update(w.t.Context(), func(tx sqldb.Tx) error {
-					_, err := tx.Exec(w.t.Context(), `ANALYZE`)
+					_, err := tx.Exec(w.t.Context(), `ANALYSE`)
 					return err
 				})
 			})

@@ -58,7 +58,7 @@ func Statistics(t testing.TB, db sqldb.DB) string {
 	if db.Dialect() != sqldb.Postgres {
 		return ""
 	}
-	Exec(t, db, `ANALYZE`)
+	Exec(t, db, `ANALYSE`)
 	var kept string
 	err := db.QueryRow(t.Context(), `SELECT COALESCE(string_agg(CAST(s AS TEXT), ' '), '') FROM pg_stats s WHERE schemaname = current_schema()`).
 		Scan(&kept)
