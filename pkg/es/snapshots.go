@@ -87,7 +87,8 @@ const (
 type snapshotter[S any] struct {
 	Snapshots[S]
 	saving atomic.Bool // at most one snapshot is being saved
-	silent atomic.Bool // the store did not work the last time, and that was told
+	// Looking or saving did not work the last time, and that was told.
+	silent, unsaved atomic.Bool
 	// What stays as it is until the program is another one is told once.
 	tellNewer, tellUnencodable sync.Once
 }
@@ -294,8 +295,11 @@ func (r *Repository[S, E]) take(ctx context.Context, stream string, f found[S]) 
 		defer s.saving.Store(false)
 		patient, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveFor)
 		defer cancel()
-		if err := s.Store.Save(patient, snapshot); err != nil {
-			s.Log.WarnContext(patient, "snapshot not saved", "stream", stream, "error", err)
+		switch err := s.Store.Save(patient, snapshot); {
+		case err == nil:
+			s.unsaved.Store(false)
+		case s.unsaved.CompareAndSwap(false, true):
+			s.Log.WarnContext(patient, "snapshots cannot be saved; long streams take longer and longer to load", "stream", stream, "error", err)
 		}
 	}()
 }

@@ -314,6 +314,47 @@ func TestAStateThatCannotBeEncodedFailsNothing(t *testing.T) {
 	w.taken(t, id, 2*every)
 }
 
+// full refuses to save, as a disk without room does, until it is told not to.
+type full struct {
+	es.SnapshotStore
+	tried atomic.Int32
+	room  atomic.Bool
+}
+
+var errFull = errors.New("no room")
+
+func (f *full) Save(ctx context.Context, s es.Snapshot) error {
+	f.tried.Add(1)
+	if f.room.Load() {
+		return f.SnapshotStore.Save(ctx, s)
+	}
+	return errFull
+}
+
+func TestSnapshotsThatCannotBeSavedFailNothingAndAreToldOnce(t *testing.T) {
+	w := newWorld(t, sqldbtest.SQLite(t))
+	store := &full{SnapshotStore: w.table}
+	id, tallies := cause.NewID(), w.with(store, 1, every)
+	w.fill(t, id, 2*every)
+	tries := func(n int32) {
+		t.Helper()
+		sqldbtest.Eventually(t, "it is tried again", func() bool {
+			w.agree(t, tallies, id)
+			return store.tried.Load() >= n
+		})
+	}
+	tries(5)
+	if _, at, err := tallies.Update(within(t), id, command(), es.Precondition{}, add(1)); err != nil || at != 2*every {
+		t.Errorf("a command: at %d, %v", at, err)
+	}
+	if n := w.log.count("no room"); n != 1 {
+		t.Errorf("told %d times:\n%s", n, w.log)
+	}
+	store.room.Store(true)
+	tries(store.tried.Load() + 1)
+	w.taken(t, id, 2*every)
+}
+
 // awkward panics where it should return an error, when it is told to.
 type awkward struct {
 	states
