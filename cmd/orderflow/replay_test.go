@@ -146,7 +146,9 @@ func TestWhoStopsWatchingAReplayPausesItAndTheSameCommandGoesOn(t *testing.T) {
 	if s.code != 1 || !strings.Contains(s.err, "paused: the same command goes on") || !strings.Contains(s.out, "paused") {
 		t.Errorf("interrupted: %+v", s)
 	}
-	// It was slow on purpose; what goes on keeps the rate, so it is given up and begun anew.
+	if s := w.orderflow("replay", "--to", "audit", "--from", "2026-01-02"); s.code != 1 || !strings.Contains(s.err, "begins elsewhere") {
+		t.Errorf("another part of the history while one is open: %+v", s)
+	}
 	if out := w.must("replay", "cancel", "--to", "audit"); !strings.Contains(out, "cancelled") || strings.Contains(out, "paused") {
 		t.Errorf("cancelled:\n%s", out)
 	}
