@@ -106,18 +106,22 @@ func (r *Rebuild) lead(ctx, process context.Context, epoch int64) error {
 	}
 }
 
+// errIdle says that there is nothing to note anything about.
+var errIdle = errors.New("no rebuild is under way")
+
 // trouble shows why a rebuild that is under way does not go on at the moment.
 func (r *Rebuild) trouble(ctx context.Context, reason error) {
 	if ctx.Err() != nil {
 		return
 	}
 	_, err := r.change(ctx, func(s *State) error {
-		if s.open() || s.Status == Removing || s.Status == Cancelling {
-			s.Reason = reason.Error()
+		if !s.open() && s.Status != Removing && s.Status != Cancelling {
+			return errIdle
 		}
+		s.Reason = reason.Error()
 		return nil
 	})
-	if err != nil && ctx.Err() == nil { // the database may be the trouble
+	if err != nil && !errors.Is(err, errIdle) && ctx.Err() == nil { // the database may be the trouble
 		r.log.WarnContext(ctx, "what a rebuild waits for cannot be noted", "model", r.model.Name, "reason", reason, "error", err)
 	}
 }
