@@ -179,7 +179,9 @@ func TestVerifyFindsEveryFaultAndNothingElse(t *testing.T) {
 	})
 }
 
-// What is on its way is no fault, whoever looks.
+// What is on its way is no fault, whoever looks: while orders are placed, customers
+// come and are forgotten, prices change, a read model is made anew and history is
+// told again.
 func TestVerifyFindsNothingOnABusySystem(t *testing.T) {
 	w := newWorld(t)
 	w.must("up")
@@ -204,6 +206,14 @@ func TestVerifyFindsNothingOnABusySystem(t *testing.T) {
 			_ = s.Eventually(ctx, "it is packed", func(ctx context.Context) error { return s.Pack(ctx, order.ID, "Grace") })
 		}
 	}()
+	others := make(chan struct{})
+	go func() {
+		defer close(others)
+		s.comeAndGo(ctx, &placed)
+		w.orderflow("rebuild", "--check", "crm")
+		w.orderflow("replay", "--to", "reporting")
+		s.comeAndGo(ctx, &placed)
+	}()
 	for placed.Load() < 50 && !t.Failed() {
 		if told := w.orderflow("verify", "--lag", "10s"); told.code != 0 {
 			t.Errorf("%+v", told)
@@ -211,7 +221,49 @@ func TestVerifyFindsNothingOnABusySystem(t *testing.T) {
 	}
 	stop()
 	<-ended
+	<-others
 	w.isFine()
+}
+
+// comeAndGo registers customers and has them forgotten, and changes prices, until
+// some more orders were placed.
+func (s *shop) comeAndGo(ctx context.Context, placed *atomic.Int64) {
+	pace := time.NewTicker(50 * time.Millisecond)
+	defer pace.Stop()
+	for until := placed.Load() + 15; placed.Load() < until && ctx.Err() == nil; <-pace.C {
+		customer, err := s.RegisterCustomer(ctx, client.Customer{
+			Name: "Grace Hopper", Email: "grace@example.org", Address: client.Address{Line1: "1 Navy Yard", City: "Arlington", Postcode: "22202", Country: "US"},
+		})
+		if err == nil {
+			_ = s.Forget(ctx, customer.ID)
+		}
+		_ = s.ChangePrice(ctx, s.sku, client.Money{Amount: 900 + placed.Load(), Currency: "EUR"})
+	}
+}
+
+// An event that waits for a person is no fault of its own; where something
+// differs, it is told with the command that has it tried again.
+func TestVerifyTellsWhichDeadLetterMayBeTheReason(t *testing.T) {
+	w := newWorld(t)
+	w.must("up")
+	s := w.shop()
+	id := s.order("placed")
+	broken := event("order.events.delayed.v1", id, `{"orderId":"`+id+`","customerId":"`+s.customer+`","stage":"painting"}`)
+	w.publish(broken)
+	eventually(t, "crm has parked it", func() bool {
+		return strings.Contains(w.must("deadletters", "list"), broken.ID)
+	})
+	w.isFine()
+	err := w.database("crm").Update(t.Context(), func(tx sqldb.Tx) error {
+		_, err := tx.Exec(t.Context(), `DELETE FROM customer_order WHERE order_id = $1`, id)
+		return err
+	})
+	s.must(err)
+	told := w.orderflow("verify", "--lag", "1s")
+	want := "order " + id + ": it is not there (parked in the inbox of crm: orderflow deadletters redrive --service crm " + broken.ID + ")"
+	if told.code != 1 || !strings.Contains(told.out, want) || !strings.Contains(told.err, "1 difference\n") {
+		t.Errorf("%q is missing: %+v", want, told)
+	}
 }
 
 func TestVerifyThatCannotLookSaysWhoIsAway(t *testing.T) {

@@ -2,6 +2,14 @@
 // has announced. It looks at nothing private: the log of the event store, and
 // the services' own answers over HTTP.
 //
+// Reading order: truth.go has what the log says of a subject, expect.go what each
+// service must show of it, owed.go what must have been announced of it; look.go
+// compares once and looks again at what differs, announcements.go does so with
+// announcements, sums.go adds up; book.go keeps what was read, on disk.
+//
+// A service that does not answer is asked again for as long as the lag. Then it is
+// named in the report, which says nothing else of it, and the others are compared.
+//
 // The rule of time: what is younger than the lag is not judged. A difference is
 // told when it is there at two looks, between which the lag has passed, and when
 // at the second neither the last event of the subject nor the row is younger than

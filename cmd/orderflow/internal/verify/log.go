@@ -32,7 +32,7 @@ func (v *Verifier) read(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			v.found = append(v.found, unreadable...)
+			v.note(unreadable)
 			v.report.Events += len(batch.Events)
 			v.position = batch.Position
 			if v.position < end {
@@ -51,6 +51,18 @@ func (v *Verifier) read(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// note tells of events that cannot be read: up to v.Most of them; the others are
+// counted.
+func (v *Verifier) note(unreadable []Difference) {
+	for _, d := range unreadable {
+		if len(v.found) < v.Most {
+			v.found = append(v.found, d)
+		} else {
+			v.further(d.Service, 1)
+		}
+	}
 }
 
 // committedTo reads what was committed about one subject by now.

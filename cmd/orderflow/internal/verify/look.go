@@ -177,12 +177,7 @@ func (v *Verifier) lookAgain(ctx context.Context, suspects map[string]*suspicion
 // judgeAll tells what is still wrong with one service.
 func (v *Verifier) judgeAll(ctx context.Context, name string, s *suspicion) error {
 	v.report.Unjudged += s.unjudged
-	if s.further > 0 {
-		if v.report.Further == nil {
-			v.report.Further = map[string]int{}
-		}
-		v.report.Further[name] = s.further
-	}
+	v.further(name, s.further)
 	for _, key := range sortedSubjects(s.subjects) {
 		if err := v.judge(ctx, name, key); err != nil {
 			return err
@@ -262,4 +257,13 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-func endsWith(text, end string) bool { return end != "" && strings.HasSuffix(text, end) }
+// further counts what is not looked into.
+func (v *Verifier) further(name string, n int) {
+	if n == 0 {
+		return
+	}
+	if v.report.Further == nil {
+		v.report.Further = map[string]int{}
+	}
+	v.report.Further[name] += n
+}

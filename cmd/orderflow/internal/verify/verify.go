@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"orderflow/cmd/orderflow/internal/client"
@@ -223,25 +224,41 @@ func product(row service.LedgerRow) truth {
 	return t
 }
 
-// explained adds to differences the dead letters that may be their reason.
+// explained adds to differences the dead letters that may be their reason, or what
+// else may mend them. Only letters about one of them are kept.
 func (v *Verifier) explained(ctx context.Context) []Difference {
 	differences := append([]Difference{}, v.found...) // [], never null
-	if len(differences) == 0 {
-		return differences
-	}
-	// Who cannot be asked was asked before; what is missing then is a hint.
-	letters, _ := deadletters.Desk{Client: v.Client, Services: Services()}.All(ctx, deadletters.Filter{})
+	about := map[string][]int{}
 	for i := range differences {
-		d := &differences[i]
-		d.Mend = d.mend()
-		for _, letter := range letters {
-			// What order cannot handle is on no stream, and then differs everywhere.
-			reason := letter.Service == d.Service || letter.Service == "order" || letter.Box != "inbox"
-			if _, subject := letter.About(); reason && endsWith(subject, d.Subject) && (d.Waits == "" || letter.Service == d.Service) {
-				d.Waits = letter.Status + " in the " + letter.Box + " of " + letter.Service
-				d.Mend = "orderflow deadletters redrive " + letter.ID
-			}
+		differences[i].Mend = differences[i].mend()
+		about[differences[i].Subject] = append(about[differences[i].Subject], i)
+	}
+	for _, name := range Services() {
+		if len(differences) == 0 || v.silent(name) {
+			continue
 		}
+		// Who cannot be asked was asked before; what is missing then is a hint.
+		_ = v.Client.DeadLetters(ctx, name, func(letter deadletters.Letter) {
+			_, subject := letter.About()
+			if len(about[subject]) == 0 { // of a relay, it is the name of a stream
+				_, subject, _ = strings.Cut(subject, "-")
+			}
+			for _, i := range about[subject] {
+				differences[i].blame(letter)
+			}
+		})
 	}
 	return differences
+}
+
+// blame takes a dead letter about the subject for the reason, if it may be: one in
+// the service itself rather than another, and one that order cannot handle of
+// anything, as that is on no stream.
+func (d *Difference) blame(letter deadletters.Letter) {
+	own := letter.Service == d.Service
+	if !own && (d.Waits != "" || letter.Service != "order" && letter.Box == "inbox") {
+		return
+	}
+	d.Waits = letter.Status + " in the " + letter.Box + " of " + letter.Service
+	d.Mend = "orderflow deadletters redrive --service " + letter.Service + " " + letter.ID
 }
