@@ -121,6 +121,14 @@ func (w *world) openWith(t testing.TB, cfg rabbitmq.Config) eventbus.Bus {
 	return notingBus{bus, w}
 }
 
+// openBehind is open for a bus that reaches the broker through proxy.
+func (w *world) openBehind(t testing.TB, proxy *deafProxy) eventbus.Bus {
+	t.Helper()
+	cfg := w.config()
+	cfg.URL = w.through(t, proxy.listener.Addr().String())
+	return w.openWith(t, cfg)
+}
+
 func (w *world) config() rabbitmq.Config {
 	cfg := rabbitmq.Config{URL: w.url, Namespace: w.namespace, ConnectionName: "test"}
 	if os.Getenv("BUS_LOG") != "" {

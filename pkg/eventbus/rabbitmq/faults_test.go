@@ -282,9 +282,7 @@ func TestEveryConsumerRecoversWhenTheQueuesAreDeleted(t *testing.T) {
 		eventually(t, "all consume", everyone)
 		before := first.(notingBus).Stats().Reconnects
 		for _, name := range names {
-			if _, err := w.channel(t).QueueDelete(w.namespace+"."+name, false, false, false); err != nil {
-				t.Fatal(err)
-			}
+			w.removeQueue(t, name)
 		}
 		for i := range names {
 			// Bound again as before: what is published arrives. An event that

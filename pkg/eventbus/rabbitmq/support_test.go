@@ -82,6 +82,16 @@ func (w *world) ready(t *testing.T, queue string) int {
 	return q.Messages
 }
 
+// removeQueue deletes a queue past the bus, with all that is in it.
+func (w *world) removeQueue(t *testing.T, queue string) {
+	t.Helper()
+	ch := w.channel(t)
+	defer ch.Close()
+	if _, err := ch.QueueDelete(w.namespace+"."+queue, false, false, false); err != nil {
+		t.Fatalf("remove %s: %v", queue, err)
+	}
+}
+
 // peek reads what is in a queue and leaves it there.
 func (w *world) peek(t *testing.T, queue string) (bodies []string) {
 	t.Helper()

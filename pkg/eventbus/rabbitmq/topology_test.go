@@ -41,9 +41,7 @@ func TestAQueueRemovedUnderItsConsumerIsDeclaredAgain(t *testing.T) {
 	bus := closing(t, w.open(t))
 	s := subscribe(t, bus, crm.handle, "order.#")
 	eventually(t, "consuming", func() bool { return s.Ready() == nil })
-	if _, err := w.channel(t).QueueDelete(w.namespace+".crm", false, false, false); err != nil {
-		t.Fatal(err)
-	}
+	w.removeQueue(t, "crm")
 	eventually(t, "it noticed", func() bool { return s.Ready() != nil })
 	eventually(t, "consuming again", func() bool { return s.Ready() == nil })
 	publish(t, bus, placed(1))
@@ -56,9 +54,7 @@ func TestInstancesTakeTurnsToDeclareAQueueThatWasRemoved(t *testing.T) {
 	requireBroker(t)
 	w := newWorld(t)
 	proxy := startDeafProxy(t, w.broker)
-	cfg := w.config()
-	cfg.URL = w.through(t, proxy.listener.Addr().String())
-	bus := closing(t, w.openWith(t, cfg))
+	bus := closing(t, w.openBehind(t, proxy))
 	var crm received
 	s := subscribe(t, bus, crm.handle, "order.#")
 	eventually(t, "consuming", func() bool { return s.Ready() == nil })
@@ -93,15 +89,11 @@ func TestASubscriptionIsNotReadyBetweenTwoConsumers(t *testing.T) {
 	requireBroker(t)
 	w := newWorld(t)
 	proxy := startDeafProxy(t, w.broker)
-	cfg := w.config()
-	cfg.URL = w.through(t, proxy.listener.Addr().String())
-	bus := closing(t, w.openWith(t, cfg))
+	bus := closing(t, w.openBehind(t, proxy))
 	s := subscribe(t, bus, nothing, "order.#")
 	eventually(t, "consuming", func() bool { return s.Ready() == nil })
 	proxy.lose(isChannelClosed)
-	if _, err := w.channel(t).QueueDelete(w.namespace+".crm", false, false, false); err != nil {
-		t.Fatal(err)
-	}
+	w.removeQueue(t, "crm")
 	eventually(t, "the channel is being closed", func() bool { return proxy.lost.Load() > 0 })
 	if err := s.Ready(); err == nil {
 		t.Error("it is ready, and nobody consumes")
@@ -116,9 +108,7 @@ func TestAQueueRemovedUnderItsSubscriberIsDeclaredAgain(t *testing.T) {
 	requireBroker(t)
 	w := newWorld(t)
 	proxy := startDeafProxy(t, w.broker)
-	cfg := w.config()
-	cfg.URL = w.through(t, proxy.listener.Addr().String())
-	bus := closing(t, w.openWith(t, cfg))
+	bus := closing(t, w.openBehind(t, proxy))
 	var removed atomic.Bool // frames of two connections are looked at
 	ch := w.channel(t)
 	proxy.lose(func(frame []byte) bool {
@@ -146,9 +136,7 @@ func TestASubscribeThatIsGivenUpLetsOthersSubscribe(t *testing.T) {
 	for _, unanswered := range []string{"crm", "crm.bindings.lock"} {
 		t.Run(unanswered, func(t *testing.T) {
 			proxy := startDeafProxy(t, w.broker)
-			cfg := w.config()
-			cfg.URL = w.through(t, proxy.listener.Addr().String())
-			bus, other := closing(t, w.openWith(t, cfg)), closing(t, w.open(t))
+			bus, other := closing(t, w.openBehind(t, proxy)), closing(t, w.open(t))
 			given, giveUp := context.WithCancelCause(t.Context())
 			enough := errors.New("enough")
 			proxy.lose(func(frame []byte) bool {
@@ -191,9 +179,7 @@ func TestTheUnroutedQueueThatWasRemovedIsDeclaredAgain(t *testing.T) {
 	w := newWorld(t)
 	bus := closing(t, w.open(t))
 	publish(t, bus, placed(1))
-	if _, err := w.channel(t).QueueDelete(w.namespace+".unrouted", false, false, false); err != nil {
-		t.Fatal(err)
-	}
+	w.removeQueue(t, "unrouted")
 	publish(t, bus, placed(2))
 	eventually(t, "kept", func() bool { return w.ready(t, eventbus.Unrouted) == 1 })
 }
