@@ -39,8 +39,7 @@ func (w *world) realServers() {
 
 // withSmallPools is a PostgreSQL for services that leave connections to the other packages which are tested at the same
 // time: a system of seven services would take more than half of the hundred that a server has when nobody says otherwise.
-// Three are the fewest with which nobody waits for themselves: an outbox listens on one, and a handler may ask on a second
-// one beside its transaction.
+// With three a handler has a second one to ask on beside its transaction, and a call over HTTP one of its own.
 func withSmallPools(t *testing.T, rawURL string) string {
 	t.Helper()
 	address, err := url.Parse(rawURL)

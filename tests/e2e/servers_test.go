@@ -74,11 +74,11 @@ func inPostgres(server, statement string) error {
 	return err
 }
 
-// poolSize is the most connections of a service. All of them together leave room
-// to the other packages that are tested at the same time, on a server that has
-// the hundred which it has when nobody says otherwise. Fewer than three will not
-// do: an outbox listens on one, and a handler may ask on a second one beside its
-// transaction.
+// poolSize is the most connections in the pool of a service. All of them together
+// leave room to the other packages that are tested at the same time, on a server
+// that has the hundred which it has when nobody says otherwise. With three a
+// handler has a second one to ask on beside its transaction, and a call over HTTP
+// one of its own.
 const poolSize = "3"
 
 // newDatabases gives each service a database of its own, which lives as long as
