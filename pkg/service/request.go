@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"regexp"
@@ -149,11 +148,11 @@ func IfMatch(header string) (Match, error) {
 	}
 	match := Only()
 	for tag := range strings.SplitSeq(header, ",") {
-		if form := etagForm.FindStringSubmatch(strings.TrimSpace(tag)); form != nil {
-			version, err := strconv.ParseInt(form[1], 10, 64)
-			if err != nil {
-				return Match{}, fmt.Errorf("If-Match %s: %w", tag, err)
-			}
+		form := etagForm.FindStringSubmatch(strings.TrimSpace(tag))
+		if form == nil {
+			continue
+		}
+		if version, err := strconv.ParseInt(form[1], 10, 64); err == nil {
 			match.versions = append(match.versions, version)
 		}
 	}

@@ -70,9 +70,9 @@ func TestIfMatchTakesWhatETagWrites(t *testing.T) {
 			rt.Errorf("%d became %v, %v", version, match, err)
 		}
 	})
-	any := service.Match{}
+	anything := service.Match{}
 	for header, want := range map[string]service.Match{
-		"": any, "  ": any, "*": any, ` "3" `: service.Only(3), `"1", "2"`: service.Only(1, 2), `"1",W/"2",, "x" ,"7"`: service.Only(1, 7),
+		"": anything, "  ": anything, "*": anything, ` "3" `: service.Only(3), `"1", "2"`: service.Only(1, 2), `"1",W/"2",, "x" ,"7"`: service.Only(1, 7),
 		"3": service.Only(), `"-1"`: service.Only(), `"+3"`: service.Only(), `"03"`: service.Only(), `W/"3"`: service.Only(),
 		`"abc"`: service.Only(), `"3`: service.Only(), `""`: service.Only(), `"1 2"`: service.Only(), `*, "x"`: service.Only(),
 		`"99999999999999999999"`: service.Only(),
