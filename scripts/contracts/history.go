@@ -41,7 +41,7 @@ const patience = time.Minute
 // base is the commit to compare with, empty when there is none.
 func (h history) base(ctx context.Context, out io.Writer) (string, error) {
 	if _, err := os.Stat(filepath.Join(h.tree, ".git")); err != nil {
-		return "", nil //nolint:nilerr // an unpacked archive
+		return "", nil // an unpacked archive
 	}
 	shallow, err := h.git(ctx, "rev-parse", "--is-shallow-repository")
 	if err != nil {
@@ -56,7 +56,7 @@ func (h history) base(ctx context.Context, out io.Writer) (string, error) {
 	}
 	head, err := h.git(ctx, "rev-parse", "--quiet", "--verify", "HEAD")
 	if err != nil {
-		return "", nil //nolint:nilerr // no commit yet
+		return "", nil // no commit yet
 	}
 	for _, trunk := range []string{"origin/main", "main"} {
 		if left, err := h.git(ctx, "merge-base", "HEAD", trunk); err == nil && left != head {
@@ -65,7 +65,7 @@ func (h history) base(ctx context.Context, out io.Writer) (string, error) {
 	}
 	before, err := h.git(ctx, "rev-parse", "--quiet", "--verify", "HEAD^")
 	if err != nil {
-		return "", nil //nolint:nilerr // the first commit, or the last one of those that are there
+		return "", nil // the first commit, or the last one of those that are there
 	}
 	return before, nil
 }

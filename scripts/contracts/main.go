@@ -62,7 +62,7 @@ func run(ctx context.Context, out io.Writer, tree, base string, record bool) err
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(before)
+	defer func() { _ = os.RemoveAll(before) }()
 	if err := h.unpack(ctx, base, before, "contracts"); err != nil {
 		return err
 	}
