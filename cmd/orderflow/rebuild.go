@@ -44,7 +44,8 @@ func (c *rebuildCommand) Run(ctx context.Context, term terminal) error {
 	case c.Status:
 		return c.show(ctx, term, conductor)
 	}
-	if _, err = conductor.Client.BeginRebuild(ctx, c.Service); err != nil {
+	begun, err := conductor.Client.BeginRebuild(ctx, c.Service)
+	if err != nil {
 		return c.refused(err)
 	}
 	state, err := c.until(ctx, conductor.Client, term, "preparing")
@@ -56,7 +57,14 @@ func (c *rebuildCommand) Run(ctx context.Context, term terminal) error {
 			return err
 		}
 	}
-	return c.finish(ctx, term, conductor)
+	return c.finish(ctx, term, conductor, begun)
+}
+
+// swappedAlready says that the swap was made while this command was on its way to ask for it: whoever began the rebuild
+// had asked before, and the service goes on by itself.
+func (c *rebuildCommand) swappedAlready(ctx context.Context, services *client.Client, begun client.Rebuild) bool {
+	now, err := services.Rebuild(ctx, c.Service)
+	return err == nil && now.BegunAt.Equal(begun.BegunAt) && (now.Status == "removing" || now.Status == "swapped")
 }
 
 // refused is what a service says that does not do what is asked for, in words for people.
@@ -80,7 +88,7 @@ func (c *rebuildCommand) replay(ctx context.Context, term terminal, conductor re
 }
 
 // finish compares and swaps, as was asked for.
-func (c *rebuildCommand) finish(ctx context.Context, term terminal, conductor replays.Conductor) error {
+func (c *rebuildCommand) finish(ctx context.Context, term terminal, conductor replays.Conductor, begun client.Rebuild) error {
 	ask := "swap"
 	switch {
 	case c.Check:
@@ -89,7 +97,9 @@ func (c *rebuildCommand) finish(ctx context.Context, term terminal, conductor re
 		ask = "anyway"
 	}
 	if _, err := conductor.Client.FinishRebuild(ctx, c.Service, ask); err != nil {
-		return err
+		if c.Check || !c.swappedAlready(ctx, conductor.Client, begun) {
+			return c.refused(err)
+		}
 	}
 	state, err := c.until(ctx, conductor.Client, term, "filling", "removing")
 	if err != nil {

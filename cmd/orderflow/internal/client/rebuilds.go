@@ -1,6 +1,9 @@
 package client
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // Rebuild is the state of the rebuild of a service's read model, as the service tells it.
 type Rebuild struct {
@@ -10,6 +13,8 @@ type Rebuild struct {
 	Reason   string `json:"reason"`
 	ReplayTo string `json:"replayTo"`
 	Compared int64  `json:"compared"`
+	// BegunAt tells one rebuild from the next.
+	BegunAt time.Time `json:"begunAt"`
 	// Differences between the live model and the new one.
 	Differences []struct {
 		Table string `json:"table"`
