@@ -10,8 +10,9 @@ import (
 	"time"
 )
 
-// patience bounds what a server may take for one thing.
-const patience = 20 * time.Second
+// patience bounds what a server may take for one thing. Dropping a database waits for a checkpoint, which a busy server
+// has been seen to take longer than 20 s for; given up, it would leave the database behind.
+const patience = time.Minute
 
 // Room is what one system has for itself on the servers.
 type Room struct {
