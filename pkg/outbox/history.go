@@ -9,8 +9,13 @@ import (
 	"orderflow/pkg/sqldb"
 )
 
-// historyPage is how many events of the history are in memory at once.
-const historyPage = 1000
+// historyPage and historyBytes are how many events of the history, with how much
+// data, are in memory at once. The event that goes beyond the second is the last
+// of its page.
+const (
+	historyPage  = 1000
+	historyBytes = 8 << 20
+)
 
 // History is what an outbox has announced, in the order of the announcements,
 // for package replay. A position is the number of an announcement, from 1.
@@ -53,8 +58,13 @@ func (h History) Read(
 	ctx context.Context, after, end int64, handle func(ctx context.Context, events []eventbus.Event, position int64) error,
 ) error {
 	for after < end {
-		rows, err := h.o.db.Query(ctx, `SELECT announced, `+eventColumns+` FROM outbox
-			WHERE announced > $1 AND announced <= $2 ORDER BY announced LIMIT $3`, after, end, historyPage)
+		rows, err := h.o.db.Query(ctx, `SELECT announced, `+eventColumns+` FROM outbox WHERE announced > $1 AND announced <= (
+				SELECT max(announced) FROM (
+					SELECT announced, sum(bytes) OVER (ORDER BY announced) - bytes AS before FROM (
+						SELECT announced, length(data) AS bytes FROM outbox WHERE announced > $1 AND announced <= $2 ORDER BY announced LIMIT $3
+					) AS next
+				) AS sized WHERE before < $4
+			) ORDER BY announced`, after, end, historyPage, historyBytes)
 		if err != nil {
 			return fmt.Errorf("read the history: %w", err)
 		}
@@ -68,7 +78,7 @@ func (h History) Read(
 				return err
 			}
 		}
-		if len(page) < historyPage {
+		if len(page) == 0 {
 			break // the rest is not there any more
 		}
 	}

@@ -124,6 +124,30 @@ func TestTheHistoryIsToldEventByEvent(t *testing.T) {
 	})
 }
 
+// Pages end where they have enough data, and no event is too large for one.
+func TestAHistoryOfLargeEventsIsWhole(t *testing.T) {
+	sqldbtest.Each(t, func(t *testing.T, db sqldb.DB) {
+		o := newOutbox(t, db, &fakeBus{}, quick)
+		start(t, o)
+		var want []string
+		for n, bytes := range []int{1, 3 << 20, 3 << 20, 3 << 20, 1, 10 << 20, 9 << 20, 1} {
+			e := event(fmt.Sprint("e", n), "s")
+			e.Data = make([]byte, bytes)
+			add(t, db, o, e)
+			want = append(want, e.ID)
+		}
+		waitSent(t, o)
+		var got []string
+		err := o.History().Read(t.Context(), 0, int64(len(want)), func(_ context.Context, page []eventbus.Event, _ int64) error {
+			got = append(got, page[0].ID)
+			return nil
+		})
+		if diff := cmp.Diff(want, got); diff != "" || err != nil {
+			t.Error(diff, err)
+		}
+	})
+}
+
 // What is on its way to the bus may have left before a queue was bound, so the
 // end of the history is not known before it is noted as announced.
 func TestTheEndOfTheHistoryWaitsForWhatIsOnItsWay(t *testing.T) {

@@ -87,9 +87,10 @@ var errAtEnd = errors.New("at the end of what was asked for")
 
 // Read hands what announces the events behind position after, up to end, to
 // handle: what announces one event of the log at a time, or nothing, where a
-// piece of the log ends. position is where that is. An event that cannot be announced is left out, as it was left
-// out then, and told to the log; an error of Translate that is temporary
-// ([Config.Temporary]) and the first error of handle are returned.
+// piece of the log ends. position is where that is. An event that cannot be
+// announced is left out, as it was left out then, and told to the log; an error
+// of Translate that is temporary ([Config.Temporary]) and the first error of
+// handle are returned.
 func (h History) Read(
 	ctx context.Context, after, end int64, handle func(ctx context.Context, events []eventbus.Event, position int64) error,
 ) error {

@@ -42,8 +42,9 @@
 //
 // # In bounded memory, at a bounded rate
 //
-// Two windows of at most [Options.Window] events are in memory, one that is sent
-// and one that is read, and a page of the source. Live events wait behind what is in the queue already, so a
-// replay pauses while more than [Options.Backlog] are there: it goes as fast as
-// the consumer. A rate can be asked for on top.
+// Two windows of at most [Options.Window] events, or some MiB, are in memory, one
+// that is sent and one that is read, and a page of the source. Live events wait
+// behind what is in the queue already, so a replay pauses while more than
+// [Options.Backlog] are there: it goes as fast as the consumer. A rate can be
+// asked for on top.
 package replay

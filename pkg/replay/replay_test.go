@@ -343,6 +343,34 @@ func TestAReplayGoesAsFastAsItsConsumer(t *testing.T) {
 	})
 }
 
+// Events may be large: their data is bounded, and not only how many there are.
+func TestLargeEventsAreFewInMemory(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		const large, room = 1 << 20, 16 // as many as two windows may have
+		w.past.count, w.past.page, w.past.bytes = 60, 1, large
+		w.queue("audit", "order.#")
+		most := 0
+		w.bus.set(func([]eventbus.Event) error {
+			inMemory := func() int {
+				read, _, _ := w.past.state()
+				return read - w.bus.count()
+			}
+			for range 20 { // the others have time to go on reading
+				if most = max(most, inMemory()); most > room+1 {
+					break
+				}
+				<-time.After(5 * time.Millisecond)
+			}
+			return nil
+		})
+		w.run(w.replays)
+		w.becomes(w.begin(replay.Wish{To: "audit"}).ID, replay.Done)
+		if n := w.bus.count(); n != w.past.count || most > room+1 {
+			t.Errorf("%d events are sent, %d were in memory", n, most)
+		}
+	})
+}
+
 // A replay that was begun too slowly is begun again at another rate.
 func TestAnotherRateCountsAtOnce(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {

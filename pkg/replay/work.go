@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/sync/semaphore"
 
 	"orderflow/pkg/eventbus"
 	"orderflow/pkg/sqldb"
@@ -39,15 +40,16 @@ type run struct {
 	job      Job
 	patterns []string
 	steps    chan step
-	began    time.Time // of this run
-	at       int64     // up to where the source is read
-	passed   int       // events that were left out since the last step
-	sent     int64     // in this run
-	noted    time.Time // when the checkpoint was last moved
+	room     *semaphore.Weighted // for the data of what is read and not sent yet
+	began    time.Time           // of this run
+	at       int64               // up to where the source is read
+	passed   int                 // events that were left out since the last step
+	sent     int64               // in this run
+	noted    time.Time           // when the checkpoint was last moved
 }
 
 const (
-	// maxBytes bounds the payloads of a window.
+	// maxBytes bounds the data of a window, and that of what is read meanwhile.
 	maxBytes = 8 << 20
 	// passAtOnce is how many events in a row that are left out make a step.
 	passAtOnce = 1000
@@ -71,7 +73,7 @@ func (r *Replays) work(ctx context.Context, epoch int64, job Job) error {
 
 func (r *Replays) follow(ctx context.Context, epoch int64, job Job) error {
 	now := time.Now()
-	w := &run{Replays: r, epoch: epoch, job: job, steps: make(chan step, r.options.Window), at: job.Position, began: now, noted: now}
+	w := &run{Replays: r, epoch: epoch, job: job, steps: make(chan step, r.options.Window), room: semaphore.NewWeighted(2 * maxBytes), at: job.Position, began: now, noted: now}
 	var err error
 	if w.patterns, err = r.bus.Patterns(ctx, job.To); err != nil {
 		return err
@@ -145,7 +147,18 @@ func (w *run) read(ctx context.Context, events []eventbus.Event, position int64)
 	return w.hand(ctx, step{nil, position})
 }
 
+// weight is what a step takes of the room. One event has room always.
+func (s step) weight() int64 {
+	if s.event == nil {
+		return 0
+	}
+	return min(int64(len(s.event.Data)), maxBytes)
+}
+
 func (w *run) hand(ctx context.Context, s step) error {
+	if err := w.room.Acquire(ctx, s.weight()); err != nil {
+		return err
+	}
 	select {
 	case w.steps <- s:
 		return nil
@@ -166,7 +179,7 @@ func (w *run) wants(e eventbus.Event) bool {
 // send sends window after window. The checkpoint moves over what is confirmed.
 func (w *run) send(ctx context.Context) error {
 	for first := range w.steps {
-		window, position := w.fill(first)
+		window, bytes, position := w.fill(first)
 		if len(window) > 0 {
 			if err := w.makeRoom(ctx); err != nil {
 				return err
@@ -175,6 +188,7 @@ func (w *run) send(ctx context.Context) error {
 				return err
 			}
 		}
+		w.room.Release(bytes)
 		if err := w.checkpoint(ctx, position, int64(len(window))); err != nil {
 			return err
 		}
@@ -187,27 +201,27 @@ func (w *run) send(ctx context.Context) error {
 
 // fill adds what has been read already, up to a window; a small one where a rate
 // was asked for, so that it is kept within a second too.
-func (w *run) fill(next step) (window []eventbus.Event, position int64) {
-	most, bytes := w.options.Window, 0
+func (w *run) fill(next step) (window []eventbus.Event, bytes, position int64) {
+	most := w.options.Window
 	if w.job.Rate > 0 {
 		most = int(min(int64(most), max(1, w.job.Rate/5)))
 	}
 	for {
 		position = next.position
 		if next.event != nil {
-			window, bytes = append(window, *next.event), bytes+len(next.event.Data)
+			window, bytes = append(window, *next.event), bytes+next.weight()
 		}
 		if len(window) >= most || bytes >= maxBytes {
-			return window, position
+			return window, bytes, position
 		}
 		select {
 		case more, ok := <-w.steps:
 			if !ok {
-				return window, position
+				return window, bytes, position
 			}
 			next = more
 		default:
-			return window, position
+			return window, bytes, position
 		}
 	}
 }

@@ -29,6 +29,7 @@ type past struct {
 	count    int
 	page     int
 	commands bool // each event is followed by a command
+	bytes    int  // of the data of an event, unless 0
 
 	mu      sync.Mutex
 	err     error // what reading ends with
@@ -81,7 +82,11 @@ func (p *past) Read(ctx context.Context, after, end int64, handle func(context.C
 		var events []eventbus.Event
 		last := min(n+p.page, int(end/10))
 		for i := n; i < last; i++ {
-			events = append(events, happened(i+1))
+			event := happened(i + 1)
+			if p.bytes > 0 {
+				event.Data = make([]byte, p.bytes)
+			}
+			events = append(events, event)
 			if p.commands {
 				asked := happened(i + 1)
 				asked.ID, asked.Type = asked.ID+"-command", "packing.commands.return_to_stock.v1"
