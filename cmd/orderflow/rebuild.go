@@ -44,7 +44,7 @@ func (c *rebuildCommand) Run(ctx context.Context, term terminal) error {
 	case c.Status:
 		return c.show(ctx, term, conductor)
 	}
-	begun, err := conductor.Client.BeginRebuild(ctx, c.Service)
+	begun, err := c.begin(ctx, conductor.Client, term)
 	if err != nil {
 		return c.refused(err)
 	}
@@ -58,6 +58,23 @@ func (c *rebuildCommand) Run(ctx context.Context, term terminal) error {
 		}
 	}
 	return c.finish(ctx, term, conductor, begun)
+}
+
+// begin begins a rebuild, once what another one has left is removed.
+func (c *rebuildCommand) begin(ctx context.Context, services *client.Client, term terminal) (client.Rebuild, error) {
+	begun, err := services.BeginRebuild(ctx, c.Service)
+	for isNotNow(err) {
+		if _, err := c.until(ctx, services, term, "removing", "cancelling"); err != nil {
+			return begun, err
+		}
+		begun, err = services.BeginRebuild(ctx, c.Service)
+	}
+	return begun, err
+}
+
+func isNotNow(err error) bool {
+	problem, ok := errors.AsType[*client.Problem](err)
+	return ok && strings.HasSuffix(problem.Type, "rebuild-not-now")
 }
 
 // swappedAlready says that the swap was made while this command was on its way to ask for it: whoever began the rebuild
