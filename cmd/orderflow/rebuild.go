@@ -52,7 +52,7 @@ func (c *rebuildCommand) Run(ctx context.Context, term terminal) error {
 	if err != nil {
 		return err
 	}
-	if state.ReplayTo != "" {
+	if state.ReplayTo != "" && state.Asked == "" { // who has asked for its end had told it history before
 		if err := c.replay(ctx, term, conductor, state.ReplayTo); err != nil {
 			return err
 		}
