@@ -34,15 +34,16 @@ func everyServiceCanBeOperated(w *world) {
 	} {
 		w.Eventually("the ledger of "+service+" has the order", func() error {
 			rows, err := all[struct {
-				Subject      string
-				LastSequence int64
+				Kind, Subject string
 			}](w, service, "/ledger?limit=100")
 			if err != nil {
 				return err
 			}
 			var subjects []string
 			for _, row := range rows {
-				subjects = append(subjects, row.Subject)
+				if row.Kind == "order" {
+					subjects = append(subjects, row.Subject)
+				}
 			}
 			if !slices.Contains(subjects, subject) {
 				return fmt.Errorf("%d rows do not have %s", len(rows), subject)

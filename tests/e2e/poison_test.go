@@ -146,7 +146,8 @@ func (w *world) operator(args ...string) (said string, err error) {
 }
 
 // aStrangerSays publishes an event that no service of the system has written,
-// and returns its id.
+// and returns its id. Of a customer who has changed the address and the contact
+// it is the latest, and not behind what is yet to come.
 func (w *world) aStrangerSays(typ, subject, data string) string {
 	w.t.Helper()
 	bus, err := service.OpenBus(w.t.Context(), w.bus, "stranger", nil)
@@ -156,7 +157,7 @@ func (w *world) aStrangerSays(typ, subject, data string) string {
 	ctx, cancel := context.WithTimeout(w.t.Context(), patience)
 	defer cancel()
 	event := eventbus.Event{
-		ID: uuid.NewString(), Source: "/orderflow/stranger", Type: typ, Subject: subject, Time: time.Now().UTC(), Sequence: 99, Data: []byte(data),
+		ID: uuid.NewString(), Source: "/orderflow/stranger", Type: typ, Subject: subject, Time: time.Now().UTC(), Sequence: 3, Data: []byte(data),
 	}
 	if err := errors.Join(bus.Publish(ctx, event), bus.Close(ctx)); err != nil {
 		w.t.Fatal(err)

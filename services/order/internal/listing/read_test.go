@@ -162,6 +162,7 @@ func TestARowThatWasWrittenLongAgoIsRead(t *testing.T) {
 				CancelReason: "broken",
 			},
 			WrittenAt: time.Date(2026, 3, 14, 15, 9, 26, 535898000, time.UTC),
+			By:        listing.Selected{CustomerID: ann, Status: string(domain.StatusCancelled), PlacedAt: 1773500966535897},
 		}
 		if diff := cmp.Diff(want, row); diff != "" {
 			t.Error(diff)
