@@ -2,18 +2,14 @@ package replay_test
 
 import (
 	"context"
-	"crypto/rand"
 	"log/slog"
-	"os"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
-	amqp "github.com/rabbitmq/amqp091-go"
-
 	"orderflow/pkg/eventbus"
 	"orderflow/pkg/eventbus/rabbitmq"
+	"orderflow/pkg/eventbus/rabbitmq/rabbitmqtest"
 	"orderflow/pkg/replay"
 	"orderflow/pkg/sqldb/sqldbtest"
 )
@@ -21,19 +17,8 @@ import (
 // rabbit is a bus on RabbitMQ, in a namespace that is removed with the test.
 func rabbit(t testing.TB) *rabbitmq.Bus {
 	t.Helper()
-	url := os.Getenv("TEST_EVENTBUS_URL")
-	if url == "" {
-		url = "amqp://guest:guest@127.0.0.1:5672/"
-	}
-	conn, err := amqp.Dial(url)
-	if err != nil {
-		if os.Getenv("REQUIRE_REAL") == "1" {
-			t.Fatalf("RabbitMQ is required here: %v", err)
-		}
-		t.Skipf("no RabbitMQ: %v", err)
-	}
-	namespace := "test." + strings.ToLower(rand.Text()[:10])
-	bus, err := rabbitmq.Open(t.Context(), rabbitmq.Config{URL: url, Namespace: namespace})
+	url := rabbitmqtest.URL(t)
+	bus, err := rabbitmq.Open(t.Context(), rabbitmq.Config{URL: url, Namespace: rabbitmqtest.Namespace(t, url, "audit")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,24 +26,6 @@ func rabbit(t testing.TB) *rabbitmq.Bus {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		if err := bus.Close(ctx); err != nil {
-			t.Error(err)
-		}
-		ch, err := conn.Channel()
-		if err != nil {
-			t.Error(err)
-			return
-		}
-		for _, queue := range []string{"unrouted", "unrouted.dead"} {
-			if _, err := ch.QueueDelete(namespace+"."+queue, false, false, false); err != nil {
-				t.Error(err)
-			}
-		}
-		for _, exchange := range []string{"events", "commands", "unrouted"} {
-			if err := ch.ExchangeDelete(namespace+"."+exchange, false, false); err != nil {
-				t.Error(err)
-			}
-		}
-		if err := conn.Close(); err != nil {
 			t.Error(err)
 		}
 	})
