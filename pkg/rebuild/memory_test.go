@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"runtime"
+	"runtime/metrics"
 	"testing"
 	"time"
 
@@ -34,17 +35,18 @@ func (w *world) announced(count int) {
 		SELECT 's' || n, `+long+`, n, 1 FROM numbers WHERE n > (SELECT count(*) FROM word)`, count)
 }
 
-// peak is the most that was alive on the heap while work went on.
+// peak is the most that was alive on the heap while work went on, as collections
+// found it: what is garbage by then does not count.
 func peak(work func()) (bytes uint64) {
 	ctx, stop := context.WithCancel(context.Background())
 	measured := make(chan uint64)
 	go func() {
+		live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
 		var most uint64
 		for {
-			var now runtime.MemStats
 			runtime.GC()
-			runtime.ReadMemStats(&now)
-			most = max(most, now.HeapAlloc)
+			metrics.Read(live)
+			most = max(most, live[0].Value.Uint64())
 			select {
 			case <-time.After(20 * time.Millisecond):
 			case <-ctx.Done():
