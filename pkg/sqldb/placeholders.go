@@ -1,8 +1,9 @@
 package sqldb
 
 import (
+	"encoding/json"
+	"fmt"
 	"math/bits"
-	"slices"
 	"strconv"
 )
 
@@ -46,18 +47,21 @@ func List(first, members int) string {
 	return string(text)
 }
 
-// Among returns the list of an IN clause for any number of members, and the
-// arguments for it. The last member is repeated up to the next power of two, so
-// that the database meets the same few texts, which it parses once.
-func Among(first int, members []any) (list string, args []any) {
-	if len(members) == 0 {
-		return List(first, 0), nil
+// ByKey returns a statement that selects columns of the rows of a table whose
+// key is one of keys, in any order, and its argument. The key is a text, and
+// unique. There is one text for any number of keys, and each is looked up by
+// the index: of a condition on a list PostgreSQL makes a scan while the table is
+// small, and keeps to it, for as long as it has no statistics, when it is not.
+func ByKey(d Dialect, columns, table, key string, keys []string) (query string, arg any, err error) {
+	if d == Postgres {
+		return `SELECT ` + columns + ` FROM unnest(CAST($1 AS TEXT[])) AS wanted (one),
+			LATERAL (SELECT * FROM ` + table + ` WHERE ` + key + ` = wanted.one LIMIT 1) AS found`, keys, nil
 	}
-	args = slices.Clone(members)
-	for len(args)&(len(args)-1) != 0 {
-		args = append(args, members[len(members)-1])
+	list, err := json.Marshal(keys)
+	if err != nil {
+		return "", nil, fmt.Errorf("keys of %s: %w", table, err)
 	}
-	return List(first, len(args)), args
+	return `SELECT ` + columns + ` FROM ` + table + ` WHERE ` + key + ` IN (SELECT value FROM json_each($1))`, string(list), nil
 }
 
 func appendList(text []byte, n, members int) ([]byte, int) {

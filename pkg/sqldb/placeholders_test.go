@@ -18,10 +18,38 @@ func ExampleList() {
 	// Output: SELECT name FROM item WHERE at > $1 AND id IN ($2, $3, $4)
 }
 
-func ExampleAmong() {
-	list, args := sqldb.Among(2, []any{"tea", "mug", "pot"})
-	fmt.Println(`SELECT name FROM item WHERE at > $1 AND id IN `+list, args)
-	// Output: SELECT name FROM item WHERE at > $1 AND id IN ($2, $3, $4, $5) [tea mug pot pot]
+func TestRowsAreFoundByAnyNumberOfKeys(t *testing.T) {
+	sqldbtest.Each(t, func(t *testing.T, db sqldb.DB) {
+		sqldbtest.Exec(t, db, `CREATE TABLE item (id TEXT PRIMARY KEY, n BIGINT)`)
+		for n := range 100 {
+			sqldbtest.Exec(t, db, `INSERT INTO item (id, n) VALUES ($1, $2)`, fmt.Sprintf("item '\"%d\\", n), n)
+		}
+		for _, count := range []int{0, 1, 2, 60} {
+			keys := []string{}
+			for n := range count {
+				keys = append(keys, fmt.Sprintf("item '\"%d\\", n), fmt.Sprint("none ", n))
+			}
+			query, arg, err := sqldb.ByKey(db.Dialect(), "id, n", "item", "id", keys)
+			if err != nil {
+				t.Fatal(err)
+			}
+			rows, err := db.Query(t.Context(), query, arg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			found, err := sqldb.Collect(rows, func(r sqldb.Row) (key string, err error) {
+				var n int
+				err = r.Scan(&key, &n)
+				if want := fmt.Sprintf("item '\"%d\\", n); key != want {
+					t.Errorf("found %s as %d", key, n)
+				}
+				return key, err
+			})
+			if err != nil || len(found) != count {
+				t.Errorf("%d of %d rows, %v", len(found), count, err)
+			}
+		}
+	})
 }
 
 func TestNothingIsInAnEmptyList(t *testing.T) {

@@ -89,7 +89,7 @@ func (l *Listing) write(ctx context.Context, epoch int64, batch es.Batch) error 
 		if err := sqldb.Fence(ctx, tx, name, epoch); err != nil {
 			return err
 		}
-		rows, err := load(ctx, tx, ids(batch.Events))
+		rows, err := load(ctx, tx, l.db.Dialect(), ids(batch.Events))
 		if err != nil {
 			return err
 		}
@@ -114,8 +114,8 @@ func (l *Listing) write(ctx context.Context, epoch int64, batch es.Batch) error 
 }
 
 // ids names the orders that events are about, each once.
-func ids(events []es.Recorded) []any {
-	var list []any
+func ids(events []es.Recorded) []string {
+	var list []string
 	seen := map[string]bool{}
 	for _, recorded := range events {
 		if id := recorded.AggregateID().String(); !seen[id] {

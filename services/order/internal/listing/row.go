@@ -18,9 +18,12 @@ type row struct {
 }
 
 // load reads the rows that there are of the orders with these ids.
-func load(ctx context.Context, tx sqldb.Tx, ids []any) (map[string]row, error) {
-	list, args := sqldb.Among(1, ids)
-	rows, err := tx.Query(ctx, `SELECT order_id, version, state FROM order_list WHERE order_id IN `+list, args...)
+func load(ctx context.Context, tx sqldb.Tx, d sqldb.Dialect, ids []string) (map[string]row, error) {
+	query, arg, err := sqldb.ByKey(d, `order_id, version, state`, `order_list`, `order_id`, ids)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := tx.Query(ctx, query, arg)
 	if err != nil {
 		return nil, err
 	}

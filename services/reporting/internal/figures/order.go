@@ -79,14 +79,14 @@ func (f fact) in(r row, known bool) row {
 // follow from them. Nobody else writes these rows meanwhile: the inbox has the
 // orders locked, which are the subjects of the events.
 func (s *Store) note(ctx context.Context, tx sqldb.Tx, facts []fact) error {
-	ids := make([]any, len(facts))
+	ids := make([]string, len(facts))
 	for i, f := range facts {
 		if id, err := uuid.Parse(f.event.Subject); err != nil || id.String() != f.event.Subject {
 			return inbox.Park(fmt.Errorf("subject %q is not the id of an order", f.event.Subject))
 		}
 		ids[i] = f.event.Subject
 	}
-	rows, err := load(ctx, tx, ids)
+	rows, err := load(ctx, tx, s.db.Dialect(), ids)
 	if err != nil {
 		return fmt.Errorf("note %d facts about orders: %w", len(facts), err)
 	}
@@ -107,10 +107,13 @@ func (s *Store) note(ctx context.Context, tx sqldb.Tx, facts []fact) error {
 }
 
 // load reads the rows that there are of the orders with these ids.
-func load(ctx context.Context, tx sqldb.Tx, ids []any) (map[string]row, error) {
-	list, args := sqldb.Among(1, ids)
-	found, err := tx.Query(ctx, `SELECT order_id, placed_at, packed_at, dispatched_at, cancelled_at, amount, currency, order_sequence,
-		correlation_id, packing_delayed_at, dispatch_delayed_at, returned_at FROM order_fact WHERE order_id IN `+list, args...)
+func load(ctx context.Context, tx sqldb.Tx, d sqldb.Dialect, ids []string) (map[string]row, error) {
+	query, arg, err := sqldb.ByKey(d, `order_id, placed_at, packed_at, dispatched_at, cancelled_at, amount, currency, order_sequence,
+		correlation_id, packing_delayed_at, dispatch_delayed_at, returned_at`, `order_fact`, `order_id`, ids)
+	if err != nil {
+		return nil, err
+	}
+	found, err := tx.Query(ctx, query, arg)
 	if err != nil {
 		return nil, err
 	}
