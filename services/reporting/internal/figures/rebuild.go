@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"maps"
 	"slices"
 	"strings"
 
@@ -85,16 +84,6 @@ func wrongTotals(ctx context.Context, q sqldb.Querier) ([]rebuild.Difference, er
 		return nil, fmt.Errorf("totals: %w", err)
 	}
 	return differences(are, should), nil
-}
-
-// overAllDays adds what the figures by day come to over all of them.
-func overAllDays(sums map[place]count) {
-	for at, c := range maps.Clone(sums) {
-		if isStatus(at.figure) {
-			whole := place{all + at.figure, 0, at.currency}
-			sums[whole] = sums[whole].plus(c)
-		}
-	}
 }
 
 func differences(are, should map[place]count) (wrong []rebuild.Difference) {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -67,18 +68,23 @@ func (s *Store) addUp(ctx context.Context) error {
 		if err := sum(rows, sums); err != nil {
 			return err
 		}
-		for at, c := range sums {
-			if isStatus(at.figure) {
-				whole := place{all + at.figure, 0, at.currency}
-				sums[whole] = sums[whole].plus(c)
-			}
-		}
+		overAllDays(sums)
 		return addTotals(ctx, tx, sums)
 	})
 	if err != nil {
 		return fmt.Errorf("add up movements: %w", err)
 	}
 	return nil
+}
+
+// overAllDays adds what the figures by day come to over all of them.
+func overAllDays(sums map[place]count) {
+	for at, c := range maps.Clone(sums) {
+		if isStatus(at.figure) {
+			whole := place{all + at.figure, 0, at.currency}
+			sums[whole] = sums[whole].plus(c)
+		}
+	}
 }
 
 func isStatus(f figure) bool {
