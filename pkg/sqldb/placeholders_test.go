@@ -2,6 +2,8 @@ package sqldb_test
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"testing"
 
 	"orderflow/pkg/sqldb"
@@ -50,6 +52,25 @@ func TestRowsAreFoundByAnyNumberOfKeys(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestKeysAreLookedUpByTheIndexWhileATableIsNew asks how the rows of an empty
+// table would be found: PostgreSQL keeps to that plan when it has grown.
+func TestKeysAreLookedUpByTheIndexWhileATableIsNew(t *testing.T) {
+	db := sqldbtest.Postgres(t)
+	sqldbtest.Exec(t, db, `CREATE TABLE item (id TEXT PRIMARY KEY, n BIGINT)`)
+	query, arg, err := sqldb.ByKey(db.Dialect(), "id, n", "item", "id", slices.Repeat([]string{"a"}, 500))
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows, err := db.Query(t.Context(), `EXPLAIN `+query, arg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan, err := sqldb.Collect(rows, func(r sqldb.Row) (line string, err error) { return line, r.Scan(&line) })
+	if text := strings.Join(plan, "\n"); err != nil || !strings.Contains(text, "Index Scan using item_pkey") {
+		t.Errorf("%v: %s", err, text)
+	}
 }
 
 func TestNothingIsInAnEmptyList(t *testing.T) {
